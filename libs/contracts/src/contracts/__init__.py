@@ -1,0 +1,1 @@
+"""Events and topics that the Campaigns services share. Import from the submodules."""

@@ -1,0 +1,139 @@
+"""What campaign-service says: the life of a campaign. Keyed by campaign id, ordered by `sequence`."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from contracts.envelope import EventData, Model, UtcTime
+from contracts.topics import CAMPAIGN_EVENTS, Topic
+
+CampaignType = Literal["message", "invitation", "data_collection", "engagement", "custom"]
+CampaignStatus = Literal["draft", "active", "paused", "completed", "cancelled"]
+Priority = Literal["low", "normal", "high"]
+ParseMode = Literal["HTML", "MarkdownV2", "none"]
+
+
+class Totals(Model):
+    """How an execution ended, in contacts: targeted = successful + failed + skipped + unknown."""
+
+    targeted: int = Field(ge=0)
+    successful: int = Field(ge=0)
+    failed: int = Field(ge=0)
+    skipped: int = Field(ge=0)
+    unknown: int = Field(ge=0)
+
+
+class Failure(Model):
+    """Why an execution as a whole could not go on."""
+
+    code: str
+    message: str
+
+
+class AudienceDefinition(Model):
+    """Who is meant: segments are united."""
+
+    segments: list[str] = Field(default_factory=list)
+
+
+class Variation(Model):
+    """Another text for the same message; `weight` is its share in percent."""
+
+    id: str
+    content: str
+    weight: float = Field(ge=0, le=100)
+
+
+class Personalization(Model):
+    """Which placeholders are filled; all when `fields` is null, none when not enabled."""
+
+    enabled: bool = True
+    fields: list[str] | None = None
+
+
+class FrozenMessage(Model):
+    """A message as it stood when the execution started, its template resolved."""
+
+    id: str
+    template_id: str | None = None
+    content: str
+    parse_mode: ParseMode = "none"
+    variations: list[Variation] = Field(default_factory=list)
+    personalization: Personalization = Personalization()
+
+
+class ExecutionOptions(Model):
+    """How the execution was asked for."""
+
+    test_mode: bool = False
+    target_percentage: float = Field(default=100, gt=0, le=100)
+    priority: Priority = "normal"
+
+
+class ExecutionSnapshot(Model):
+    """All that an execution needs, so that execution-service never asks back."""
+
+    messages: Annotated[list[FrozenMessage], Field(min_length=1)]
+    audience: AudienceDefinition
+    options: ExecutionOptions
+    sampling_seed: str
+    bot_id: str | None = None
+    end_date: UtcTime | None = None
+
+
+class CampaignEvent(EventData):
+    """What every campaign event carries."""
+
+    topic: ClassVar[Topic] = CAMPAIGN_EVENTS
+
+    campaign_id: str
+    name: str
+    type: CampaignType
+    status: CampaignStatus
+    execution_id: str | None = None
+    test_mode: bool = False
+
+    def public(self) -> dict[str, Any]:
+        """What webhook subscribers see: no snapshot, no audience."""
+        return self.model_dump(
+            mode="json", by_alias=True, exclude={"snapshot", "audience"}, exclude_none=True
+        )
+
+
+class CampaignCreated(CampaignEvent):
+    """A draft exists."""
+
+    event_type = "campaign.created"
+
+    audience: AudienceDefinition = AudienceDefinition()
+
+
+class CampaignStarted(CampaignEvent):
+    """An execution shall run. Carries everything that it needs."""
+
+    event_type = "campaign.started"
+
+    execution_id: str
+    snapshot: ExecutionSnapshot
+    started_at: UtcTime
+
+
+class CampaignCompleted(CampaignEvent):
+    """An execution has attempted everybody it was meant for."""
+
+    event_type = "campaign.completed"
+
+    execution_id: str
+    totals: Totals
+    completed_at: UtcTime
+
+
+class CampaignFailed(CampaignEvent):
+    """An execution stopped as a whole; the campaign waits, paused, to be mended."""
+
+    event_type = "campaign.failed"
+
+    execution_id: str
+    failure: Failure
+    totals: Totals
+    failed_at: UtcTime

@@ -1,0 +1,89 @@
+"""The outcomes of one window of sends, already tallied by the worker that made them.
+
+One event stands for a whole window (up to some hundred contacts), and it is tallied per minute,
+message, variation, result and error, so that folding costs rows and not contacts. The event's id is
+`<execution>:<shard>:<window>`: recorded once, however often it is published.
+The pydantic models are the contract (schemas, tests); `decode_fast` reads the same bytes with
+msgspec, which the aggregator uses (0.3 µs against 1.2 µs for a small event).
+"""
+
+from typing import ClassVar, Literal
+
+import msgspec
+from pydantic import Field
+
+from contracts.envelope import EventData, MalformedEvent, Model, UtcTime
+from contracts.topics import DELIVERY_EVENTS, Topic
+
+DeliveryStatus = Literal["successful", "failed", "skipped", "unknown"]
+
+
+class TallyRow(Model):
+    """`count` contacts had this result for this message in this minute (UTC, minutes since the epoch)."""
+
+    minute: int
+    message_id: str
+    variation_id: str | None = None
+    status: DeliveryStatus
+    error_code: str | None = None
+    count: int
+
+
+class DeliveryRecorded(EventData):
+    """One window's outcomes. `shard_completed` says that it was the last one of its shard."""
+
+    event_type = "delivery.recorded"
+    topic: ClassVar[Topic] = DELIVERY_EVENTS
+
+    campaign_id: str
+    execution_id: str
+    test_mode: bool = False
+    shard: int = Field(ge=0)
+    window: int = Field(ge=0)
+    step: int = Field(ge=0)
+    shard_completed: bool
+    tally: list[TallyRow]
+    recorded_at: UtcTime
+
+
+class FastTallyRow(msgspec.Struct, rename="camel", gc=False):
+    """TallyRow, for the hot path."""
+
+    minute: int
+    message_id: str
+    status: str
+    count: int
+    variation_id: str | None = None
+    error_code: str | None = None
+
+
+class FastDeliveryData(msgspec.Struct, rename="camel"):
+    """DeliveryRecorded, for the hot path: what the fold needs."""
+
+    campaign_id: str
+    execution_id: str
+    shard: int
+    window: int
+    step: int
+    shard_completed: bool
+    tally: list[FastTallyRow]
+    test_mode: bool = False
+
+
+class FastDelivery(msgspec.Struct):
+    """The envelope of a delivery event, for the hot path."""
+
+    id: str
+    orgid: str
+    data: FastDeliveryData
+
+
+_decoder = msgspec.json.Decoder(FastDelivery)
+
+
+def decode_fast(raw: bytes) -> FastDelivery:
+    """Read a `delivery.recorded` event. Raises MalformedEvent."""
+    try:
+        return _decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedEvent(f"delivery.recorded: {error}") from error

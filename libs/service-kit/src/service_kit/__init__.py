@@ -1,0 +1,1 @@
+"""What every service needs once. Import from the submodules."""

@@ -1,0 +1,105 @@
+"""The app factory: what every API process answers, beside its own routers."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from service_kit.api.envelope import Failure
+from service_kit.api.errors import failure, install
+from service_kit.api.middleware import LimitBody, Observe
+from service_kit.auth import Authenticator, NotAuthenticated, Principal, Role, RoleTooLow
+from service_kit.errors import ServiceError
+from service_kit.settings import ServiceSettings
+
+PREFIX = "/api/v1"
+_bearer = HTTPBearer(
+    auto_error=False, bearerFormat="JWT", description="HS256 or a JWKS algorithm; 12 h in development"
+)
+_GATEWAY_CODES = {
+    502: ("BAD_GATEWAY", "the service behind this address does not answer"),
+    503: ("SERVICE_UNAVAILABLE", "the service behind this address is not available"),
+    504: ("GATEWAY_TIMEOUT", "the service behind this address took too long"),
+}
+
+
+async def _authenticated(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Principal:
+    if credentials is None:
+        raise NotAuthenticated
+    authenticator: Authenticator = request.app.state.authenticator
+    return await authenticator.principal(credentials.credentials)
+
+
+def at_least(role: Role) -> Callable[[Principal], Awaitable[Principal]]:
+    """A FastAPI dependency: the caller, if its role reaches `role`."""
+
+    async def check(principal: Annotated[Principal, Depends(_authenticated)]) -> Principal:
+        if principal.role < role:
+            raise RoleTooLow(f"this needs the role {role.name.lower()}")
+        return principal
+
+    return check
+
+
+Viewer = Annotated[Principal, Depends(at_least(Role.VIEWER))]
+Editor = Annotated[Principal, Depends(at_least(Role.EDITOR))]
+Admin = Annotated[Principal, Depends(at_least(Role.ADMIN))]
+
+ERROR_ANSWERS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Failure, "description": text}
+    for status, text in {
+        400: "Malformed JSON or query parameter", 401: "No valid token", 403: "The role does not allow it",
+        404: "Not found in your organisation", 413: "Body over the limit", 415: "Not JSON",
+        422: "A field breaks a rule", 503: "A dependency is down; see Retry-After",
+    }.items()
+}  # fmt: skip
+
+
+def create_api(
+    *,
+    title: str,
+    routers: Sequence[APIRouter],
+    settings: ServiceSettings,
+    statuses: Mapping[type[ServiceError], int],
+    raw_paths: Collection[str] = (),
+    internal_routers: Sequence[APIRouter] = (),
+    lifespan: Callable[[], Any] | None = None,
+) -> FastAPI:
+    """The service's FastAPI app: `routers` under /api/v1 behind the envelope, `internal_routers` beside it.
+
+    `raw_paths` are path suffixes that take streams (no body limit, any media type).
+    `lifespan` is a function giving an async context manager entered while the app serves.
+    """
+
+    @asynccontextmanager
+    async def run(_app: FastAPI) -> AsyncIterator[None]:
+        if lifespan is None:
+            yield
+        else:
+            async with lifespan():
+                yield
+
+    app = FastAPI(title=title, version="1", lifespan=run, docs_url=None, redoc_url=None,
+                  openapi_url=f"{PREFIX}/{title}/openapi.json", redirect_slashes=False)  # fmt: skip
+    app.state.authenticator = Authenticator(settings)
+    install(app, statuses)
+    app.add_middleware(LimitBody, max_bytes=settings.max_body_bytes, raw_paths=tuple(raw_paths))
+    app.add_middleware(Observe)
+    for router in routers:
+        app.include_router(router, prefix=PREFIX, responses=ERROR_ANSWERS)
+    for router in internal_routers:
+        app.include_router(router, include_in_schema=False)
+
+    @app.get("/gateway-errors/{status}", include_in_schema=False)
+    async def gateway_error(request: Request, status: int) -> JSONResponse:
+        """What the gateway shows when it cannot reach a service."""
+        known = status if status in _GATEWAY_CODES else 502
+        code, message = _GATEWAY_CODES[known]
+        return failure(request, known, code, message)
+
+    return app

@@ -1,0 +1,108 @@
+"""ASGI middleware: a request id and one wide log line per request, limits on body and media type."""
+
+from collections.abc import Collection
+from time import perf_counter
+from typing import Any
+
+import structlog
+from contracts.ids import new_id
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service_kit.api.errors import failure
+from service_kit.logging import get_logger
+from service_kit.metrics import REQUESTS
+
+log = get_logger()
+
+
+class Observe:
+    """Gives each request an id (`X-Request-Id`, kept when the client sends a sane one), logs and times it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = (
+            given if given.isascii() and given.isprintable() and 8 <= len(given) <= 64 else new_id("req")
+        )
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = 500
+        started = perf_counter()
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self.app(scope, receive, send_with_id)
+            finally:
+                seconds = perf_counter() - started
+                route: Any = scope.get("route")
+                path = getattr(route, "path", "none")
+                REQUESTS.labels(method=scope["method"], route=path, status=str(status)).observe(seconds)
+                log.info("request.served", method=scope["method"], route=path, path=scope["path"],
+                         status=status, seconds=round(seconds, 4))  # fmt: skip
+
+
+class BodyTooLarge(Exception):
+    """More bytes came than the limit allows."""
+
+
+class LimitBody:
+    """Answers 413 past `max_bytes` and 415 for a body that is not JSON, except on `raw_paths` (suffixes)."""
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int, raw_paths: Collection[str]) -> None:
+        self.app = app
+        self._max = max_bytes
+        self._raw = tuple(raw_paths)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or (self._raw and scope["path"].endswith(self._raw)):
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        media = headers.get("content-type", "").partition(";")[0].strip().lower()
+        request = Request(scope)
+        if has_body and media != "application/json" and not media.endswith("+json"):
+            answer = failure(request, 415, "UNSUPPORTED_MEDIA_TYPE", "send application/json")
+            await answer(scope, receive, send)
+            return
+        too_large = failure(request, 413, "PAYLOAD_TOO_LARGE", f"the body is over {self._max} bytes")
+        if (
+            headers.get("content-length", "0").isdigit()
+            and int(headers.get("content-length", "0")) > self._max
+        ):
+            await too_large(scope, receive, send)
+            return
+        seen = 0
+        started = False
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._max:
+                raise BodyTooLarge
+            return message
+
+        async def noting(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, counted, noting)
+        except BodyTooLarge:
+            if not started:
+                await too_large(scope, receive, send)

@@ -1,0 +1,38 @@
+"""Text as the API takes it: Unicode in NFC, no control characters but newline and tab."""
+
+import unicodedata
+from typing import Annotated
+
+from pydantic import AfterValidator, StringConstraints
+
+
+def clean_text(value: str) -> str:
+    """`value` in NFC. Raises ValueError on control characters and lone surrogates."""
+    for character in value:
+        category = unicodedata.category(character)
+        if category == "Cs" or (category == "Cc" and character not in "\n\t"):
+            raise ValueError(f"must not contain the control character U+{ord(character):04X}")
+    return unicodedata.normalize("NFC", value)
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be blank")
+    return value
+
+
+Text = Annotated[str, AfterValidator(clean_text)]
+"""Any clean text."""
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200),
+    AfterValidator(clean_text),
+    AfterValidator(_not_blank),
+]
+"""1-200 characters, not only blanks."""
+Description = Annotated[str, StringConstraints(max_length=5000), AfterValidator(clean_text)]
+"""At most 5,000 characters."""
+ClientId = Annotated[
+    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._~@-]*$")
+]
+"""An id that a client may choose: it stands in URLs as it is."""
