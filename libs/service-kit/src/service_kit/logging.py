@@ -16,7 +16,7 @@ import structlog
 REDACTED = frozenset(
     {"token", "secret", "authorization", "password", "text", "content", "first_name", "chat_id"}
 )
-_SECRET_SHAPES = re.compile(r"\b\d{5,}:[A-Za-z0-9_-]{10,}|whsec_[A-Za-z0-9+/=]+|eyJ[\w-]+\.[\w-]+\.[\w-]+")
+_SECRET_SHAPES = re.compile(r"\d{5,}:[A-Za-z0-9_-]{10,}|whsec_[A-Za-z0-9+/=]+|eyJ[\w-]+\.[\w-]+\.[\w-]+")
 
 
 def redact(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

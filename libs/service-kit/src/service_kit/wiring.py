@@ -20,8 +20,9 @@ from service_kit.settings import ServiceSettings
 
 
 class ServiceWiring:
-    """Clients and kit parts of one process of `service` (such as `campaign-service`), database of the same name.
+    """Clients and kit parts of one process of `service` (such as `campaign-service`).
 
+    The database has the service's name.
     Nothing connects before it is used. Make it inside the event loop.
     """
 

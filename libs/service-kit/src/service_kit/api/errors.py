@@ -24,9 +24,13 @@ SHARED_STATUSES: dict[type[ServiceError], int] = {
     DependencyDown: 503,
 }
 _HTTP_CODES = {
-    400: "BAD_REQUEST", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE",
+    400: "MALFORMED_JSON", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE", 502: "BAD_GATEWAY", 503: "SERVICE_UNAVAILABLE", 504: "GATEWAY_TIMEOUT",
 }  # fmt: skip
+_HTTP_MESSAGES = {
+    400: "the body cannot be read as JSON",
+    404: "there is nothing here",
+}
 RETRY_AFTER_SECONDS = "2"
 
 
@@ -71,7 +75,6 @@ def install(app: FastAPI, statuses: Mapping[type[ServiceError], int]) -> None:
     app.add_exception_handler(RecursionError, _on_deep_json)
     app.add_exception_handler(PyMongoError, _on_mongo)
     app.add_exception_handler(TimeoutError, _on_timeout)
-    app.add_exception_handler(Exception, _on_unforeseen)
 
 
 async def _on_validation(request: Request, error: Exception) -> JSONResponse:
@@ -103,7 +106,7 @@ def _rule(message: str) -> str:
 async def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101
     code = _HTTP_CODES.get(error.status_code, "ERROR")
-    message = "there is nothing here" if error.status_code == 404 else str(error.detail)
+    message = _HTTP_MESSAGES.get(error.status_code, str(error.detail))
     return failure(request, error.status_code, code, message, headers=error.headers)
 
 
@@ -115,14 +118,15 @@ async def _on_mongo(request: Request, error: Exception) -> JSONResponse:
     if is_unavailable(error):
         log.warning("request.dependency_down", dependency="mongo", reason=type(error).__name__)
         return failure(request, 503, DependencyDown.code, DependencyDown().message)
-    return await _on_unforeseen(request, error)
+    raise error
 
 
 async def _on_timeout(request: Request, _error: Exception) -> JSONResponse:
     return failure(request, 503, DependencyDown.code, DependencyDown().message)
 
 
-async def _on_unforeseen(request: Request, error: Exception) -> JSONResponse:
+def unforeseen(request: Request, error: Exception) -> JSONResponse:
+    """The answer to a bug: logged with everything, told with nothing."""
     log.error("request.failed", path=request.url.path, exc_info=error)
     return failure(
         request, 500, "INTERNAL", "something went wrong on our side; the request id finds it in the logs"

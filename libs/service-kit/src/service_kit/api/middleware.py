@@ -7,10 +7,11 @@ from typing import Any
 import structlog
 from contracts.ids import new_id
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service_kit.api.errors import failure
+from service_kit.api.errors import failure, unforeseen
 from service_kit.logging import get_logger
 from service_kit.metrics import REQUESTS
 
@@ -32,30 +33,33 @@ class Observe:
             given if given.isascii() and given.isprintable() and 8 <= len(given) <= 64 else new_id("req")
         )
         scope.setdefault("state", {})["request_id"] = request_id
-        status = 500
+        status, began = 500, False
         started = perf_counter()
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, began
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, began = message["status"], True
                 MutableHeaders(scope=message)["X-Request-Id"] = request_id
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self.app(scope, receive, send_with_id)
+            except Exception as error:
+                answer = unforeseen(Request(scope), error)
+                if not began:
+                    await answer(scope, receive, send_with_id)
             finally:
-                seconds = perf_counter() - started
-                route: Any = scope.get("route")
-                path = getattr(route, "path", "none")
-                REQUESTS.labels(method=scope["method"], route=path, status=str(status)).observe(seconds)
-                log.info("request.served", method=scope["method"], route=path, path=scope["path"],
-                         status=status, seconds=round(seconds, 4))  # fmt: skip
+                _note(scope, status, perf_counter() - started)
 
 
-class BodyTooLarge(Exception):
-    """More bytes came than the limit allows."""
+def _note(scope: Scope, status: int, seconds: float) -> None:
+    route: Any = scope.get("route")
+    path = getattr(route, "path", "none")
+    REQUESTS.labels(method=scope["method"], route=path, status=str(status)).observe(seconds)
+    log.info("request.served", method=scope["method"], route=path, path=scope["path"],
+             status=status, seconds=round(seconds, 4))  # fmt: skip
 
 
 class LimitBody:
@@ -78,31 +82,20 @@ class LimitBody:
             answer = failure(request, 415, "UNSUPPORTED_MEDIA_TYPE", "send application/json")
             await answer(scope, receive, send)
             return
-        too_large = failure(request, 413, "PAYLOAD_TOO_LARGE", f"the body is over {self._max} bytes")
-        if (
-            headers.get("content-length", "0").isdigit()
-            and int(headers.get("content-length", "0")) > self._max
-        ):
-            await too_large(scope, receive, send)
+        too_large = f"the body is over {self._max} bytes"
+        length = headers.get("content-length", "0")
+        if length.isdigit() and int(length) > self._max:
+            answer = failure(request, 413, "PAYLOAD_TOO_LARGE", too_large)
+            await answer(scope, receive, send)
             return
         seen = 0
-        started = False
 
         async def counted() -> Message:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._max:
-                raise BodyTooLarge
+                raise HTTPException(413, too_large)
             return message
 
-        async def noting(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self.app(scope, counted, noting)
-        except BodyTooLarge:
-            if not started:
-                await too_large(scope, receive, send)
+        await self.app(scope, counted, send)
