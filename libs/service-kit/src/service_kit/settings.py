@@ -4,10 +4,11 @@
 """
 
 import os
+import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -67,3 +68,22 @@ class ServiceSettings(BaseSettings):
         if not self.jwt_algorithms or "none" in {name.lower() for name in self.jwt_algorithms}:
             raise ValueError("JWT_ALGORITHMS must name real algorithms")
         return self
+
+
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
+
+
+def load_settings(model: type[SettingsT]) -> SettingsT:
+    """The process's settings, or one line that names what is missing or wrong, and exit code 1."""
+    try:
+        return model()
+    except ValidationError as error:
+        sys.exit(f"error: settings: {'; '.join(_problem(item['loc'], item['msg']) for item in error.errors())}")
+    except OSError as error:
+        sys.exit(f"error: settings: {error.filename}: {error.strerror}")
+
+
+def _problem(loc: tuple[int | str, ...], message: str) -> str:
+    """Environment variable and rule, never the value: it may be a secret."""
+    name = "_".join(str(part) for part in loc).upper()
+    return f"{name}: {message}" if name else message.removeprefix("Value error, ")
