@@ -72,7 +72,7 @@ def create_api(
 ) -> FastAPI:
     """The service's FastAPI app: `routers` under /api/v1 behind the envelope, `internal_routers` beside it.
 
-    `raw_paths` are path suffixes that take streams (no body limit, any media type).
+    `raw_paths` are path suffixes whose POST takes a stream (no body limit, any media type).
     `lifespan` is a function giving an async context manager entered while the app serves.
     """
 

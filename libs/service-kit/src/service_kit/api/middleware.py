@@ -63,15 +63,22 @@ def _note(scope: Scope, status: int, seconds: float) -> None:
 
 
 class LimitBody:
-    """Answers 413 past `max_bytes` and 415 for a body that is not JSON, except on `raw_paths` (suffixes)."""
+    """Answers 413 past `max_bytes` and 415 for a body that is not JSON.
+
+    A POST to `raw_paths` (suffixes) is left alone: its handler reads the stream itself. Any other method of
+    the same path is read whole, so it is limited.
+    """
 
     def __init__(self, app: ASGIApp, *, max_bytes: int, raw_paths: Collection[str]) -> None:
         self.app = app
         self._max = max_bytes
         self._raw = tuple(raw_paths)
 
+    def _streams(self, scope: Scope) -> bool:
+        return bool(self._raw) and scope["method"] == "POST" and scope["path"].endswith(self._raw)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or (self._raw and scope["path"].endswith(self._raw)):
+        if scope["type"] != "http" or self._streams(scope):
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)

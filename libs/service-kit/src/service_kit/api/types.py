@@ -1,18 +1,10 @@
 """Text as the API takes it: Unicode in NFC, no control characters but newline and tab."""
 
-import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
-
-def clean_text(value: str) -> str:
-    """`value` in NFC. Raises ValueError on control characters and lone surrogates."""
-    for character in value:
-        category = unicodedata.category(character)
-        if category == "Cs" or (category == "Cc" and character not in "\n\t"):
-            raise ValueError(f"must not contain the control character U+{ord(character):04X}")
-    return unicodedata.normalize("NFC", value)
+from service_kit.text import clean_text
 
 
 def _not_blank(value: str) -> str:
