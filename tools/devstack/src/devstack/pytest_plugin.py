@@ -1,0 +1,111 @@
+"""Fixtures that give tests real Kafka, MongoDB and Redis.
+
+Each part is, in this order: the server at KAFKA_BOOTSTRAP_SERVERS, MONGO_URL or REDIS_URL; a local
+process of a stack of the tests' own (its folder and ports beside the developer's); a container, by
+testcontainers, where this machine lacks what the local process needs (Java and Maven for Kafka) but
+has Docker. What cannot be had fails the tests with the reason; it never skips them.
+"""
+
+import asyncio
+import os
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
+from service_kit.kafka.create_topics import create_topics
+
+from devstack.settings import REPOSITORY, StackSettings
+
+TEST_PORT_BASE = 14000
+PARTS = {"kafka": "KAFKA_BOOTSTRAP_SERVERS", "mongo": "MONGO_URL", "redis": "REDIS_URL"}
+
+
+def local_parts(parts: set[str]) -> set[str]:
+    """Those of `parts` that this machine can run as plain processes."""
+    can_run_kafka = shutil.which("java") is not None and shutil.which("mvn") is not None
+    return {part for part in parts if part != "kafka" or can_run_kafka}
+
+
+def _settings() -> StackSettings:
+    base = int(os.environ.get("TEST_PORT_BASE", TEST_PORT_BASE))
+    return StackSettings(
+        stack_dir=REPOSITORY / ".stack" / "integration", stack_port_base=base, gateway_port=base + 300
+    )
+
+
+def _container(part: str, stack: ExitStack) -> str:
+    """The URL of a container of `part`, which lives as long as `stack`."""
+    if part == "kafka":
+        from testcontainers.community.kafka import KafkaContainer  # noqa: PLC0415 - only where it is needed
+
+        image = os.environ.get("KAFKA_IMAGE", "apache/kafka:4.3.0")
+        return str(stack.enter_context(KafkaContainer(image)).get_bootstrap_server())
+    raise AssertionError(f"{part} always runs as a process: its wheel is a dependency")
+
+
+@pytest.fixture(scope="session")
+def real_parts() -> Iterator[dict[str, str]]:
+    """Part → URL, for kafka, mongo and redis."""
+    urls = {part: os.environ[name] for part, name in PARTS.items() if os.environ.get(name)}
+    missing = set(PARTS) - set(urls)
+    local = local_parts(missing)
+    with ExitStack() as cleanup:
+        for part in missing - local:
+            urls[part] = _container(part, cleanup)
+        if local:
+            from devstack.stack import Stack  # noqa: PLC0415 - given URLs need no stack
+
+            settings = _settings()
+            stack = Stack(settings, only=local)
+            stack.up()
+            cleanup.callback(stack.down)
+            own = {
+                "kafka": f"127.0.0.1:{settings.kafka_port}",
+                "mongo": f"mongodb://127.0.0.1:{settings.mongo_port}/?directConnection=true",
+                "redis": f"redis://127.0.0.1:{settings.redis_port}/0",
+            }
+            urls |= {part: own[part] for part in local}
+        asyncio.run(create_topics(urls["kafka"], replication_factor=1))
+        yield urls
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap_servers(real_parts: dict[str, str]) -> str:
+    """A real Kafka with the declared topics."""
+    return real_parts["kafka"]
+
+
+@pytest.fixture(scope="session")
+def mongo_url(real_parts: dict[str, str]) -> str:
+    """A real MongoDB server (replica set)."""
+    return real_parts["mongo"]
+
+
+@pytest.fixture(scope="session")
+def redis_url(real_parts: dict[str, str]) -> str:
+    """A real Redis."""
+    return real_parts["redis"]
+
+
+@pytest.fixture(scope="session")
+async def mongo_client(mongo_url: str) -> AsyncIterator[AsyncIOMotorClient[dict[str, Any]]]:
+    """One client for all tests."""
+    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
+        mongo_url, tz_aware=True, w="majority", journal=True, serverSelectionTimeoutMS=5000
+    )
+    yield client
+    client.close()
+
+
+@pytest.fixture
+async def mongo_database(
+    mongo_client: AsyncIOMotorClient[dict[str, Any]],
+) -> AsyncIterator[AsyncIOMotorDatabase[dict[str, Any]]]:
+    """An empty database, gone after the test."""
+    name = f"test_{secrets.token_hex(6)}"
+    yield mongo_client[name]
+    await mongo_client.drop_database(name)
