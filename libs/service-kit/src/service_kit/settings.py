@@ -78,7 +78,8 @@ def load_settings(model: type[SettingsT]) -> SettingsT:
     try:
         return model()
     except ValidationError as error:
-        sys.exit(f"error: settings: {'; '.join(_problem(item['loc'], item['msg']) for item in error.errors())}")
+        problems = (_problem(item["loc"], item["msg"]) for item in error.errors())
+        sys.exit(f"error: settings: {'; '.join(problems)}")
     except OSError as error:
         sys.exit(f"error: settings: {error.filename}: {error.strerror}")
 
