@@ -1,0 +1,124 @@
+"""Contacts in MongoDB: {_id: `<org>/<contactId>`, org, contactId, telegramChatId, …} in the API's own names.
+
+The index (org, segments, _id) serves both walking a segment by keyset and counting a union.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pymongo import ReplaceOne
+from service_kit.mongo.client import Database, Document
+from service_kit.mongo.transactions import session_of
+from service_kit.ports import Tx
+
+from execution_service.application.ports import Member
+from execution_service.domain.contact import Contact
+
+_OPTIONAL = {
+    "first_name": "firstName",
+    "last_name": "lastName",
+    "username": "username",
+    "language": "language",
+    "timezone": "timezone",
+    "location": "location",
+    "age": "age",
+    "purchase_history": "purchaseHistory",
+    "last_purchase": "lastPurchase",
+}
+
+
+def contact_key(org: str, contact_id: str) -> str:
+    """The document's _id. An org never holds a slash, so keys of two orgs never meet."""
+    return f"{org}/{contact_id}"
+
+
+class MongoContacts:
+    """Contacts of all organisations in `database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._contacts = database["contacts"]
+
+    async def prepare(self) -> None:
+        """Create the indexes."""
+        await self._contacts.create_index([("org", 1), ("segments", 1), ("_id", 1)])
+        await self._contacts.create_index([("org", 1), ("tester", 1), ("segments", 1)])
+
+    async def get(self, org: str, contact_id: str, *, tx: Tx | None = None) -> Contact | None:
+        """One contact."""
+        session = session_of(tx) if tx else None
+        found = await self._contacts.find_one({"_id": contact_key(org, contact_id)}, session=session)
+        return _contact(found) if found else None
+
+    async def by_ids(self, org: str, ids: Sequence[str], *, tx: Tx | None = None) -> dict[str, Contact]:
+        """Those of `ids` that exist, by id."""
+        session = session_of(tx) if tx else None
+        keys = [contact_key(org, contact_id) for contact_id in ids]
+        found = await self._contacts.find({"_id": {"$in": keys}}, session=session).to_list(None)
+        return {row["contactId"]: _contact(row) for row in found}
+
+    async def insert(self, tx: Tx, contacts: Sequence[Contact]) -> None:
+        """Store new contacts."""
+        rows = [_document(contact) for contact in contacts]
+        await self._contacts.insert_many(rows, ordered=True, session=session_of(tx))
+
+    async def replace(self, tx: Tx, contacts: Sequence[Contact]) -> None:
+        """Store changed contacts over what is there."""
+        rows = [_document(contact) for contact in contacts]
+        changes = [ReplaceOne({"_id": row["_id"]}, row) for row in rows]
+        await self._contacts.bulk_write(changes, ordered=True, session=session_of(tx))
+
+    async def walk(self, org: str, segment: str, *, after_key: str, limit: int) -> list[Member]:
+        """Up to `limit` members of `segment` after `after_key` ("" to start), by key."""
+        cursor = self._contacts.find(
+            {"org": org, "segments": segment, "_id": {"$gt": after_key}},
+            {"contactId": 1, "segments": 1, "tester": 1},
+        )
+        rows = await cursor.sort("_id", 1).limit(limit).to_list(None)
+        return [Member(row["_id"], row["contactId"], tuple(row["segments"]), row["tester"]) for row in rows]
+
+    async def count(self, org: str, segments: Sequence[str], *, testers_only: bool = False) -> int:
+        """How many contacts are in any of `segments`, each counted once."""
+        if not segments:
+            return 0
+        wanted: Document = {"org": org, "segments": {"$in": list(segments)}}
+        if testers_only:
+            wanted["tester"] = True
+        return await self._contacts.count_documents(wanted)
+
+
+def _document(contact: Contact) -> Document:
+    row: Document = {
+        "_id": contact_key(contact.org, contact.contact_id),
+        "org": contact.org,
+        "contactId": contact.contact_id,
+        "telegramChatId": contact.telegram_chat_id,
+        "interests": list(contact.interests),
+        "attributes": dict(contact.attributes),
+        "segments": list(contact.segments),
+        "tester": contact.tester,
+        "optedOut": contact.opted_out,
+        "createdAt": contact.created_at,
+        "updatedAt": contact.updated_at,
+    }
+    for attribute, name in _OPTIONAL.items():
+        value = getattr(contact, attribute)
+        if value is not None:
+            row[name] = value
+    return row
+
+
+def _contact(row: Document) -> Contact:
+    optional: dict[str, Any] = {attribute: row[name] for attribute, name in _OPTIONAL.items() if name in row}
+    return Contact(
+        org=row["org"],
+        contact_id=row["contactId"],
+        telegram_chat_id=row["telegramChatId"],
+        interests=tuple(row["interests"]),
+        attributes=row["attributes"],
+        segments=tuple(row["segments"]),
+        tester=row["tester"],
+        opted_out=row["optedOut"],
+        created_at=row["createdAt"],
+        updated_at=row["updatedAt"],
+        **optional,
+    )

@@ -1,0 +1,173 @@
+"""What the audience's use cases need of the world. Keys are `<org>/<id>`: unique and sorted within an org."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from service_kit.ports import Tx
+
+from execution_service.domain.bot import Bot, BotIdentity
+from execution_service.domain.contact import Contact
+from execution_service.domain.segment import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What walking an audience needs of a contact. `key` is where the next walk goes on."""
+
+    key: str
+    contact_id: str
+    segments: tuple[str, ...]
+    tester: bool
+
+
+class Contacts(Protocol):
+    """The contacts of all organisations."""
+
+    async def get(self, org: str, contact_id: str, *, tx: Tx | None = None) -> Contact | None:
+        """One contact."""
+        ...
+
+    async def by_ids(self, org: str, ids: Sequence[str], *, tx: Tx | None = None) -> dict[str, Contact]:
+        """Those of `ids` that exist, by id."""
+        ...
+
+    async def insert(self, tx: Tx, contacts: Sequence[Contact]) -> None:
+        """Store new contacts."""
+        ...
+
+    async def replace(self, tx: Tx, contacts: Sequence[Contact]) -> None:
+        """Store changed contacts over what is there."""
+        ...
+
+    async def walk(self, org: str, segment: str, *, after_key: str, limit: int) -> list[Member]:
+        """Up to `limit` members of `segment` whose key is greater than `after_key` ("" to start), by key."""
+        ...
+
+    async def count(self, org: str, segments: Sequence[str], *, testers_only: bool = False) -> int:
+        """How many contacts are in any of `segments`, each counted once."""
+        ...
+
+
+class Segments(Protocol):
+    """The segments of all organisations."""
+
+    async def insert(self, segment: Segment) -> None:
+        """Store a new one. Raises SegmentExists."""
+        ...
+
+    async def get(self, org: str, segment_id: str) -> Segment | None:
+        """One segment."""
+        ...
+
+    async def page(self, org: str, *, skip: int, limit: int) -> tuple[list[Segment], int]:
+        """A page, newest first, and how many there are."""
+        ...
+
+
+class Bots(Protocol):
+    """The bots of all organisations."""
+
+    async def insert(self, tx: Tx, bot: Bot) -> None:
+        """Store a new one; it becomes the default when `bot.default`, or when it is the org's first.
+
+        Raises BotExists when the org has this Telegram bot already.
+        """
+        ...
+
+    async def get(self, org: str, bot_id: str) -> Bot | None:
+        """One bot."""
+        ...
+
+    async def default(self, org: str) -> Bot | None:
+        """The bot that campaigns use which name none."""
+        ...
+
+    async def page(self, org: str, *, skip: int, limit: int) -> tuple[list[Bot], int]:
+        """A page, oldest first, and how many there are."""
+        ...
+
+    def seal(self, token: str, *, org: str, bot_id: str) -> str:
+        """`token` as it may be stored, for this bot alone."""
+        ...
+
+    def token(self, bot: Bot) -> str:
+        """The bot's token in the clear: only for calling Telegram. Raises SecretUnreadable."""
+        ...
+
+
+class TelegramIdentity(Protocol):
+    """Asks Telegram who a token is."""
+
+    async def get_me(self, token: str) -> BotIdentity | None:
+        """The bot behind `token`; None when Telegram refuses it. Raises DependencyDown."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A note that some contacts of `org` have changed."""
+
+    mark_id: str
+    org: str
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignAudience:
+    """A campaign whose audience is kept counted. `total_count` is None until it was counted once.
+
+    `revision` grows with every stored count.
+    """
+
+    campaign_id: str
+    org: str
+    segments: tuple[str, ...]
+    total_count: int | None
+    revision: int
+
+
+class AudienceMarks(Protocol):
+    """Which organisations' audiences must be counted again; one row per change, so writers never collide."""
+
+    async def add(self, tx: Tx, org: str) -> None:
+        """Note a change, in the transaction that makes it."""
+        ...
+
+    async def read(self, limit: int) -> list[Mark]:
+        """The oldest marks."""
+        ...
+
+    async def remove(self, marks: Sequence[Mark]) -> None:
+        """Forget marks that have been counted."""
+        ...
+
+
+class CampaignAudiences(Protocol):
+    """What this service knows of campaigns: name, status, segments, the last count."""
+
+    async def note(self, tx: Tx, campaign: "KnownCampaign") -> bool:
+        """Take over what an event told, unless something newer is known; whether it was taken."""
+        ...
+
+    async def counted(self, org: str, *, after_id: str, limit: int) -> list[CampaignAudience]:
+        """The org's campaigns that are not final, by id, after `after_id`."""
+        ...
+
+    async def set_counts(self, tx: Tx, counts: Mapping[str, tuple[int, int]]) -> list[str]:
+        """`counts`: campaign id → (revision seen, new count). Answers the ids whose revision was that still.
+
+        The others have been counted by somebody else since, and are left.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCampaign:
+    """What a campaign event tells. `segments` is None when the event does not say."""
+
+    campaign_id: str
+    org: str
+    name: str
+    status: str
+    sequence: int
+    segments: tuple[str, ...] | None

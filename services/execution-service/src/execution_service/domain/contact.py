@@ -1,0 +1,73 @@
+"""A contact: a person of an organisation, as Telegram reaches them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from service_kit.errors import Detail, FieldErrors
+
+Scalar = str | int | float | bool
+Changes = Mapping[str, Any]
+"""Attribute of `Contact` → its checked new value; `attributes` may hold None for keys to remove."""
+
+CONTACT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~@-]{0,127}")
+MAX_ATTRIBUTES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One contact. `contact_id` is unique within `org`; `telegram_chat_id` is a 64-bit integer, not 0."""
+
+    org: str
+    contact_id: str
+    telegram_chat_id: int
+    created_at: datetime
+    updated_at: datetime
+    first_name: str | None = None
+    last_name: str | None = None
+    username: str | None = None
+    language: str | None = None
+    timezone: str | None = None
+    location: str | None = None
+    age: int | None = None
+    interests: tuple[str, ...] = ()
+    purchase_history: bool | None = None
+    last_purchase: str | None = None
+    attributes: Mapping[str, Scalar] = field(default_factory=dict)
+    segments: tuple[str, ...] = ()
+    tester: bool = False
+    opted_out: bool = False
+
+
+def change_contact(
+    before: Contact | None, changes: Changes, *, org: str, contact_id: str, now: datetime
+) -> Contact:
+    """`before` with `changes` laid over it, or a new contact. The same object when nothing differs.
+
+    Raises FieldErrors when a new contact has no chat id, or the attributes become too many.
+    """
+    values = dict(changes)
+    if "attributes" in values:
+        values["attributes"] = _merged(before.attributes if before else {}, values["attributes"])
+    if before is None:
+        if "telegram_chat_id" not in values:
+            raise FieldErrors(
+                "telegramChatId: is required", details=[Detail("telegramChatId", "is required")]
+            )
+        return Contact(org=org, contact_id=contact_id, created_at=now, updated_at=now, **values)
+    after = replace(before, **values)
+    return before if after == before else replace(after, updated_at=now)
+
+
+def _merged(before: Mapping[str, Scalar], patch: Mapping[str, Scalar | None] | None) -> dict[str, Scalar]:
+    """RFC 7396: null removes a key; null for all removes them all."""
+    if patch is None:
+        return {}
+    joined = {**before, **patch}
+    kept = {key: value for key, value in joined.items() if value is not None}
+    if len(kept) > MAX_ATTRIBUTES:
+        rule = f"must not have more than {MAX_ATTRIBUTES} keys"
+        raise FieldErrors(f"attributes: {rule}", details=[Detail("attributes", rule)])
+    return kept
