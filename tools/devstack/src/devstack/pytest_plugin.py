@@ -33,7 +33,7 @@ def local_parts(parts: set[str]) -> set[str]:
 def _settings() -> StackSettings:
     base = int(os.environ.get("TEST_PORT_BASE", TEST_PORT_BASE))
     return StackSettings(
-        stack_dir=REPOSITORY / ".stack" / "integration", stack_port_base=base, gateway_port=base + 300
+        stack_dir=REPOSITORY / ".stack" / f"integration-{base}", stack_port_base=base, gateway_port=base + 300
     )
 
 

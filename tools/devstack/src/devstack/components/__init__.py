@@ -1,0 +1,1 @@
+"""The parts that are not Python services: how each is found, configured and prepared."""

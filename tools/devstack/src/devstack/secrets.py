@@ -1,0 +1,68 @@
+"""The stack's own secrets: made once, kept in `secrets.env` (0600), the same after every `down` and `up`."""
+
+import base64
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import jwt
+
+from devstack.errors import StackError
+
+ALGORITHM = "HS256"
+ISSUER = "campaigns-dev"
+AUDIENCE = "campaigns-api"
+TOKEN_SECONDS = 12 * 3600
+ROLES = ("viewer", "editor", "admin")
+NAMES = ("JWT_SECRET", "ENCRYPTION_KEYS", "INTERNAL_TOKEN")
+
+
+def load_or_create(stack_dir: Path) -> dict[str, str]:
+    """The secrets by variable name. Raises StackError when the file is damaged."""
+    path = stack_dir / "secrets.env"
+    if not path.exists():
+        _create(path)
+    pairs = (line.split("=", 1) for line in path.read_text(encoding="utf-8").splitlines() if "=" in line)
+    found = {name: value for name, value in pairs if value}
+    missing = [name for name in NAMES if name not in found]
+    if missing:
+        raise StackError(
+            f"{path} has no {', '.join(missing)}",
+            mend="restore the line, or delete the file and run make reset",
+        )
+    return found
+
+
+def _create(path: Path) -> None:
+    """Write the whole file beside its place, then link it: two first calls at once agree on one file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    key = base64.b64encode(secrets.token_bytes(32)).decode()
+    values = (secrets.token_urlsafe(48), f"k1:{key}", secrets.token_urlsafe(32))
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.writelines(f"{name}={value}\n" for name, value in zip(NAMES, values, strict=True))
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def token(environment: Mapping[str, str], *, org: str, role: str, now: float | None = None) -> str:
+    """A development JWT that the services accept for 12 hours.
+
+    `environment` gives JWT_SECRET, JWT_ISSUER and JWT_AUDIENCE. Raises StackError for an unknown role.
+    """
+    if role not in ROLES:
+        raise StackError(f"there is no role {role!r}", mend=f"use one of {', '.join(ROLES)}")
+    issued = int(time.time() if now is None else now)
+    claims = {
+        "iss": environment["JWT_ISSUER"], "aud": environment["JWT_AUDIENCE"], "sub": f"dev-{role}",
+        "org": org, "role": role, "iat": issued, "exp": issued + TOKEN_SECONDS,
+    }  # fmt: skip
+    return jwt.encode(claims, environment["JWT_SECRET"], algorithm=ALGORITHM)
