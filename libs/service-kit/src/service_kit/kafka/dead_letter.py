@@ -4,9 +4,39 @@ The headers say where it came from and why, so that `make replay` can put it bac
 topic, partition, offset, consumer, reason.
 """
 
+from typing import Protocol
+
 from aiokafka import AIOKafkaProducer
-from aiokafka.structs import ConsumerRecord
 from contracts.topics import dead_letter_topic
+
+
+class Parkable(Protocol):
+    """A record as Kafka gave it: aiokafka's ConsumerRecord, or a reader's own type."""
+
+    @property
+    def topic(self) -> str:
+        """Where it came from."""
+        ...
+
+    @property
+    def partition(self) -> int:
+        """Which partition of it."""
+        ...
+
+    @property
+    def offset(self) -> int:
+        """Its place there."""
+        ...
+
+    @property
+    def key(self) -> bytes | None:
+        """Its key, as it was."""
+        ...
+
+    @property
+    def value(self) -> bytes | None:
+        """Its body, as it was."""
+        ...
 
 
 class DeadLetters:
@@ -18,7 +48,7 @@ class DeadLetters:
         self._service = service
         self._timeout_ms = timeout_ms
 
-    async def park(self, record: ConsumerRecord, *, consumer: str, reason: str) -> None:
+    async def park(self, record: Parkable, *, consumer: str, reason: str) -> None:
         """Store `record`; returns once Kafka has acknowledged it. Raises KafkaError.
 
         Rare, so each call has a producer of its own: none lingers that could be wedged.
