@@ -1,0 +1,85 @@
+"""Endpoints in MongoDB.
+
+`endpoints` {_id, org, url, events[], description, active, secretSealed, createdAt, updatedAt}.
+"""
+
+from datetime import datetime
+
+from service_kit.mongo.client import Database, Document
+from service_kit.mongo.transactions import session_of
+from service_kit.ports import Tx
+
+from webhook_service.domain.endpoint import Endpoint
+
+COLLECTION = "endpoints"
+
+
+class MongoEndpoints:
+    """The Endpoints port."""
+
+    def __init__(self, database: Database) -> None:
+        self._rows = database[COLLECTION]
+
+    async def prepare(self) -> None:
+        """Create the indexes: an organisation's list, newest first, and its active endpoints."""
+        await self._rows.create_index([("org", 1), ("_id", -1)])
+        await self._rows.create_index([("org", 1), ("active", 1)])
+
+    async def add(self, endpoint: Endpoint) -> None:
+        """Store a new endpoint."""
+        await self._rows.insert_one(_row(endpoint))
+
+    async def find(self, org: str, endpoint_id: str) -> Endpoint | None:
+        """The endpoint, or None when this organisation has no such one."""
+        row = await self._rows.find_one({"_id": endpoint_id, "org": org})
+        return None if row is None else _endpoint(row)
+
+    async def page(self, org: str, *, skip: int, limit: int) -> tuple[list[Endpoint], int]:
+        """Endpoints of `org`, newest first (ids sort by creation), and how many there are in all."""
+        cursor = self._rows.find({"org": org}).sort("_id", -1).skip(skip).limit(limit)
+        rows = await cursor.to_list(limit)
+        return [_endpoint(row) for row in rows], await self._rows.count_documents({"org": org})
+
+    async def active(self, tx: Tx, org: str) -> list[Endpoint]:
+        """The endpoints of `org` that are switched on, as `tx` sees them."""
+        cursor = self._rows.find({"org": org, "active": True}, session=session_of(tx))
+        return [_endpoint(row) for row in await cursor.to_list(None)]
+
+    async def disable(self, org: str, endpoint_id: str, *, now: datetime) -> bool:
+        """Switch it off. Whether it was on."""
+        changed = await self._rows.update_one(
+            {"_id": endpoint_id, "org": org, "active": True}, {"$set": {"active": False, "updatedAt": now}}
+        )
+        return changed.modified_count == 1
+
+    async def remove(self, org: str, endpoint_id: str) -> bool:
+        """Delete it. Whether it was there."""
+        return (await self._rows.delete_one({"_id": endpoint_id, "org": org})).deleted_count == 1
+
+
+def _row(endpoint: Endpoint) -> Document:
+    return {
+        "_id": endpoint.id,
+        "org": endpoint.org,
+        "url": endpoint.url,
+        "events": list(endpoint.events),
+        "description": endpoint.description,
+        "active": endpoint.active,
+        "secretSealed": endpoint.secret_sealed,
+        "createdAt": endpoint.created_at,
+        "updatedAt": endpoint.updated_at,
+    }
+
+
+def _endpoint(row: Document) -> Endpoint:
+    return Endpoint(
+        id=row["_id"],
+        org=row["org"],
+        url=row["url"],
+        events=tuple(row["events"]),
+        description=row["description"],
+        active=row["active"],
+        secret_sealed=row["secretSealed"],
+        created_at=row["createdAt"],
+        updated_at=row["updatedAt"],
+    )

@@ -1,0 +1,138 @@
+"""The network side of the SSRF guard: names are resolved, and every address is vetted, here alone.
+
+Mental model: at creation a URL is parsed by the same library that the HTTP client uses, so both see the
+same host, and every address of the host must be allowed. That proves nothing about later, since DNS may
+answer differently then. So at each connection `GuardedResolver` hands the client only addresses that it
+has vetted itself, and `open_socket` vets the very address that the socket is about to connect to, which
+covers IP literals and any way around the resolver.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from webhook_service.domain.addresses import is_allowed
+from webhook_service.domain.errors import TargetRefused
+from webhook_service.domain.target import Target, broken_rule, is_address
+
+Lookup = Callable[[str, int], Awaitable[list[str]]]
+"""All addresses of a host, as literals. Raises OSError when there are none."""
+
+_LOOKUP_THREADS = 32
+
+
+class AddressRefused(OSError):
+    """The host leads to an address that webhooks may not reach."""
+
+
+def system_lookup() -> Lookup:
+    """Resolves as the system does, in threads of its own: slow names must not delay the rest."""
+    pool = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="dns")
+
+    def resolve(host: str, port: int) -> list[str]:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+        return list(dict.fromkeys(str(item[4][0]) for item in found))
+
+    async def lookup(host: str, port: int) -> list[str]:
+        return await asyncio.get_running_loop().run_in_executor(pool, resolve, host, port)
+
+    return lookup
+
+
+def parse(url: str) -> Target:
+    """`url` as the HTTP client reads it. Raises TargetRefused when it cannot."""
+    try:
+        parsed = URL(url)
+    except ValueError as error:
+        raise TargetRefused("must be a valid URL") from error
+    return Target(
+        scheme=parsed.scheme,
+        host=parsed.raw_host or "",
+        port=parsed.port,
+        has_userinfo=parsed.raw_user is not None or parsed.raw_password is not None,
+    )
+
+
+class NetworkTargets:
+    """The Targets port, and the rules for URLs at the moment of sending."""
+
+    def __init__(self, *, allow_private: bool, lookup: Lookup, seconds: float) -> None:
+        self._allow_private = allow_private
+        self._lookup = lookup
+        self._seconds = seconds
+
+    def parse_allowed(self, url: str) -> Target:
+        """`url`, if it keeps the rules that need no network. Raises TargetRefused."""
+        if any(character.isspace() or not character.isprintable() for character in url):
+            raise TargetRefused("must not contain blanks or control characters")
+        target = parse(url)
+        rule = broken_rule(target, allow_private=self._allow_private)
+        if rule is not None:
+            raise TargetRefused(rule)
+        return target
+
+    async def check(self, url: str) -> None:
+        """Raises TargetRefused for a URL that breaks a rule, does not resolve, or leads to us."""
+        target = self.parse_allowed(url)
+        if is_address(target.host):
+            return
+        try:
+            async with asyncio.timeout(self._seconds):
+                addresses = await self._lookup(target.host, target.port or 0)
+        except (OSError, UnicodeError) as error:
+            raise TargetRefused("must name a host that resolves") from error
+        if not addresses:
+            raise TargetRefused("must name a host that resolves")
+        if not all(is_allowed(address, allow_private=self._allow_private) for address in addresses):
+            raise TargetRefused("must be a public address")
+
+
+class GuardedResolver(AbstractResolver):
+    """Gives the HTTP client vetted addresses only."""
+
+    def __init__(self, lookup: Lookup, *, allow_private: bool) -> None:
+        self._lookup = lookup
+        self._allow_private = allow_private
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Raises AddressRefused when the host has addresses, but none that is allowed."""
+        addresses = await self._lookup(host, port)
+        allowed = [item for item in addresses if is_allowed(item, allow_private=self._allow_private)]
+        if addresses and not allowed:
+            raise AddressRefused("the address is not allowed")
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=socket.IPPROTO_TCP,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in allowed
+        ]
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def guarded_sockets(*, allow_private: bool) -> Callable[[Any], socket.socket]:
+    """A socket factory for aiohttp that makes sockets for allowed addresses only.
+
+    Its argument is an entry as `socket.getaddrinfo` answers it.
+    """
+
+    def open_socket(info: tuple[int, int, int, str, tuple[Any, ...]]) -> socket.socket:
+        family, kind, proto, _, address = info
+        if not is_allowed(str(address[0]), allow_private=allow_private):
+            raise AddressRefused("the address is not allowed")
+        return socket.socket(family, kind, proto)
+
+    return open_socket

@@ -1,0 +1,121 @@
+"""What the use cases need from outside."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from service_kit.clock import Clock
+from service_kit.ports import Tx
+
+from webhook_service.domain.delivery import Answer, Attempt, Claim, Delivery, Due, Status
+from webhook_service.domain.endpoint import Endpoint
+from webhook_service.domain.retry import Verdict
+
+
+class Endpoints(Protocol):
+    """The endpoints of all organisations; every read names the organisation."""
+
+    async def add(self, endpoint: Endpoint) -> None:
+        """Store a new endpoint."""
+        ...
+
+    async def find(self, org: str, endpoint_id: str) -> Endpoint | None:
+        """The endpoint, or None when this organisation has no such one."""
+        ...
+
+    async def page(self, org: str, *, skip: int, limit: int) -> tuple[list[Endpoint], int]:
+        """Endpoints of `org`, newest first, and how many there are in all."""
+        ...
+
+    async def active(self, tx: Tx, org: str) -> list[Endpoint]:
+        """The endpoints of `org` that are switched on, as `tx` sees them."""
+        ...
+
+    async def disable(self, org: str, endpoint_id: str, *, now: datetime) -> bool:
+        """Switch it off. Whether it was on."""
+        ...
+
+    async def remove(self, org: str, endpoint_id: str) -> bool:
+        """Delete it. Whether it was there."""
+        ...
+
+
+class Deliveries(Protocol):
+    """The deliveries and their leases."""
+
+    async def add(self, tx: Tx, deliveries: Sequence[Delivery]) -> None:
+        """Store new deliveries, due at once. Raises AlreadyHandled when one of them exists."""
+        ...
+
+    async def page(
+        self, endpoint_id: str, *, statuses: Sequence[Status], event_type: str | None, before: str | None,
+        limit: int,
+    ) -> list[Delivery]:  # fmt: skip
+        """Deliveries to an endpoint, newest first, those with an id below `before`."""
+        ...
+
+    async def due(self, *, now: datetime, limit: int, except_endpoints: Sequence[str]) -> list[Due]:
+        """Deliveries that may be taken, longest due first."""
+        ...
+
+    async def claim(self, keys: Sequence[str], *, now: datetime, until: datetime) -> list[Claim]:
+        """Take those of `keys` that are still due; nobody else gets them before `until`."""
+        ...
+
+    async def record(
+        self, claim: Claim, attempt: Attempt, verdict: Verdict, response_body: str | None
+    ) -> bool:
+        """Store an attempt and what becomes of the delivery. False, and nothing, when the claim is lost."""
+        ...
+
+    async def settle(self, claim: Claim, status: Status) -> bool:
+        """End or park it without an attempt. False, and nothing, when the claim is lost."""
+        ...
+
+    async def settle_all(self, endpoint_id: str, status: Status) -> int:
+        """End or park all that an endpoint still waits for, but what is taken just now. How many."""
+        ...
+
+    async def count_due(self, *, now: datetime, limit: int) -> int:
+        """How many are due now, counted to `limit` at most."""
+        ...
+
+
+class Targets(Protocol):
+    """Looks at a URL before it is accepted."""
+
+    async def check(self, url: str) -> None:
+        """Raises TargetRefused for a URL that breaks a rule, does not resolve, or leads to us."""
+        ...
+
+
+class Sender(Protocol):
+    """Posts a signed message."""
+
+    async def send(self, url: str, *, secret: str, message_id: str, at: datetime, body: bytes) -> Answer:
+        """The answer, or an Answer that says why there is none. Never raises for what the subscriber does."""
+        ...
+
+
+class Secrets(Protocol):
+    """Encrypts signing secrets at rest."""
+
+    def seal(self, plain: str, *, owner: str) -> str:
+        """Encrypt for `owner` alone."""
+        ...
+
+    def open(self, sealed: str, *, owner: str) -> str:
+        """Decrypt."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ApiPorts:
+    """Everything the API's use cases need."""
+
+    endpoints: Endpoints
+    deliveries: Deliveries
+    targets: Targets
+    secrets: Secrets
+    clock: Clock

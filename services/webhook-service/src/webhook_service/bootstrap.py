@@ -1,0 +1,93 @@
+"""The only place that wires: clients, adapters and use cases of each process. Nothing connects at import."""
+
+import random
+
+import aiohttp
+import stamina
+from service_kit.crypto import SecretBox
+from service_kit.mongo.client import is_unavailable
+from service_kit.wiring import ServiceWiring
+
+from webhook_service.adapters.http_sender import HttpSender, open_session
+from webhook_service.adapters.mongo_deliveries import MongoDeliveries
+from webhook_service.adapters.mongo_endpoints import MongoEndpoints
+from webhook_service.adapters.targets import NetworkTargets, system_lookup
+from webhook_service.application.attempt_delivery import AttemptDelivery
+from webhook_service.application.fan_out_event import FanOut
+from webhook_service.application.ports import ApiPorts
+from webhook_service.settings import Settings
+
+SERVICE = "webhook-service"
+CONSUMER = "webhook-consumer"
+
+
+class Wiring(ServiceWiring):
+    """The parts of one process. Make it inside the event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, service=SERVICE)
+        self.own = settings
+        self.endpoints = MongoEndpoints(self.database)
+        spare = settings.webhook_lease_seconds - settings.webhook_timeout_seconds
+        self.deliveries = MongoDeliveries(self.database, record_seconds=max(spare, 1))
+        self.secrets = SecretBox(settings.encryption_keys.get_secret_value())
+        self.lookup = system_lookup()
+        self.targets = NetworkTargets(
+            allow_private=settings.webhook_allow_private_networks,
+            lookup=self.lookup,
+            seconds=settings.webhook_resolve_seconds,
+        )
+        self._session: aiohttp.ClientSession | None = None
+
+    async def prepare(self) -> None:
+        """Create the indexes, as soon as the database is there: it may start later than this process."""
+        async for attempt in stamina.retry_context(
+            on=is_unavailable, attempts=None, timeout=None, wait_max=2
+        ):
+            with attempt:
+                await self.endpoints.prepare()
+                await self.deliveries.prepare(retention_days=self.own.webhook_retention_days)
+
+    def api_ports(self) -> ApiPorts:
+        """What the API's use cases need."""
+        return ApiPorts(
+            endpoints=self.endpoints,
+            deliveries=self.deliveries,
+            targets=self.targets,
+            secrets=self.secrets,
+            clock=self.clock,
+        )
+
+    async def fan_out(self) -> FanOut:
+        """The consumer's use case."""
+        return FanOut(
+            transactions=self.transactions,
+            inbox=await self.inbox(CONSUMER),
+            endpoints=self.endpoints,
+            deliveries=self.deliveries,
+            clock=self.clock,
+        )
+
+    def attempt_delivery(self) -> AttemptDelivery:
+        """The deliverer's use case."""
+        settings = self.own
+        self._session = open_session(
+            lookup=self.lookup,
+            allow_private=settings.webhook_allow_private_networks,
+            connections=settings.webhook_workers,
+        )
+        return AttemptDelivery(
+            endpoints=self.endpoints,
+            deliveries=self.deliveries,
+            secrets=self.secrets,
+            sender=HttpSender(self._session, targets=self.targets, seconds=settings.webhook_timeout_seconds),
+            clock=self.clock,
+            schedule=settings.webhook_retry_schedule_seconds,
+            chance=lambda: random.uniform(-1, 1),  # noqa: S311 - jitter, not a secret
+        )
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        if self._session is not None:
+            await self._session.close()
+        await super().close()

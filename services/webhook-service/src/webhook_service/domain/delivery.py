@@ -1,0 +1,93 @@
+"""A delivery: one event for one endpoint, and every attempt at it.
+
+Mental model: a delivery is `pending` until it has succeeded or its attempts are used up. While it is
+pending, `due_at` says from when anybody may take it; taking it moves `due_at` to the end of the lease
+and raises the epoch, so a crash makes it due again by itself, and a worker that comes back late finds
+a newer epoch and changes nothing. `parked` is pending at an endpoint that is switched off.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """Where a delivery stands."""
+
+    PENDING = "pending"
+    PARKED = "parked"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request: when (UTC), the answer's status, milliseconds, and what went wrong (None: nothing)."""
+
+    at: datetime
+    status_code: int | None
+    duration_ms: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A delivery as it is stored and shown. `body` is what every attempt sends, byte for byte.
+
+    `next_attempt_at` is None when no attempt is planned; `response_body` is the last answer's text.
+    """
+
+    id: str
+    org: str
+    endpoint_id: str
+    event_id: str
+    event_type: str
+    campaign_id: str
+    sequence: int
+    body: bytes
+    status: Status
+    attempts: tuple[Attempt, ...]
+    next_attempt_at: datetime | None
+    response_body: str | None
+    created_at: datetime
+
+    @property
+    def key(self) -> str:
+        """The same for the same event and endpoint, so that an event seen twice is one delivery."""
+        return f"{self.endpoint_id}:{self.event_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A delivery that may be taken now."""
+
+    key: str
+    endpoint_id: str
+    campaign_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A delivery taken by this worker. Writes about it carry `epoch`; `attempts_made` came before."""
+
+    key: str
+    org: str
+    endpoint_id: str
+    event_id: str
+    event_type: str
+    campaign_id: str
+    body: bytes
+    epoch: int
+    attempts_made: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. `error` says why there is no answer; `retry_after` is the header as it came."""
+
+    status_code: int | None
+    error: str | None
+    retry_after: str | None
+    body: str | None
+    duration_ms: int

@@ -1,0 +1,152 @@
+"""Bodies in and out of /webhooks."""
+
+from datetime import datetime
+from typing import Annotated
+
+from contracts.envelope import UtcTime
+from pydantic import AfterValidator, Field
+from service_kit.api.envelope import Pagination, RequestModel, ResponseModel
+from service_kit.api.types import Description, Text
+
+from webhook_service.application.create_endpoint import CreateEndpoint
+from webhook_service.application.event_types import EVENT_TYPES
+from webhook_service.domain.delivery import Delivery, Status
+from webhook_service.domain.endpoint import ALL_EVENTS, Endpoint
+from webhook_service.domain.target import MAX_URL_LENGTH
+
+
+def known_event(value: str) -> str:
+    """`value`, if it is a type that can be subscribed to. Raises ValueError."""
+    if value not in EVENT_TYPES:
+        raise ValueError(f"must be one of {', '.join(EVENT_TYPES)}")
+    return value
+
+
+def _events(values: list[str]) -> list[str]:
+    if ALL_EVENTS in values:
+        if len(values) > 1:
+            raise ValueError(f'"{ALL_EVENTS}" means every event and stands alone')
+        return values
+    return [known_event(value) for value in dict.fromkeys(values)]
+
+
+class CreateWebhook(RequestModel):
+    """A new subscription."""
+
+    url: Annotated[Text, Field(min_length=1, max_length=MAX_URL_LENGTH)] = Field(
+        examples=["https://example.com/hooks"]
+    )
+    events: Annotated[list[str], Field(min_length=1, max_length=50), AfterValidator(_events)] = Field(
+        examples=[["campaign.started", "campaign.completed"]]
+    )
+    description: Description = ""
+    active: bool = True
+
+    def command(self, org: str) -> CreateEndpoint:
+        """The wish of `org`."""
+        return CreateEndpoint(org, self.url, tuple(self.events), self.description, self.active)
+
+
+class Webhook(ResponseModel):
+    """A subscription, without its secret."""
+
+    id: str
+    url: str
+    events: list[str]
+    description: str
+    active: bool
+    created_at: UtcTime
+    updated_at: UtcTime
+
+    @classmethod
+    def of(cls, endpoint: Endpoint) -> "Webhook":
+        """What clients see of `endpoint`."""
+        return cls(**_shown(endpoint))
+
+
+class CreatedWebhook(Webhook):
+    """A new subscription: the only time that its secret is shown."""
+
+    secret: str = Field(examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])
+    message: str = "Webhook created successfully"
+
+    @classmethod
+    def with_secret(cls, endpoint: Endpoint, secret: str) -> "CreatedWebhook":
+        """What the creator sees."""
+        return cls(**_shown(endpoint), secret=secret)
+
+
+def _shown(endpoint: Endpoint) -> dict[str, str | list[str] | bool | datetime]:
+    return {
+        "id": endpoint.id,
+        "url": endpoint.url,
+        "events": list(endpoint.events),
+        "description": endpoint.description,
+        "active": endpoint.active,
+        "created_at": endpoint.created_at,
+        "updated_at": endpoint.updated_at,
+    }
+
+
+class WebhookList(ResponseModel):
+    """A page of subscriptions."""
+
+    webhooks: list[Webhook]
+    pagination: Pagination
+
+
+class Deleted(ResponseModel):
+    """It is gone."""
+
+    message: str = "Webhook deleted successfully"
+
+
+class AttemptOut(ResponseModel):
+    """One request to the subscriber; `error` is null when it succeeded."""
+
+    at: UtcTime
+    status_code: int | None
+    duration_ms: int
+    error: str | None
+
+
+class DeliveryOut(ResponseModel):
+    """One event for this subscription. `nextAttemptAt` is null when no attempt is planned."""
+
+    id: str
+    event: str
+    event_id: str
+    campaign_id: str
+    status: str = Field(examples=["pending", "succeeded", "failed"])
+    attempts: list[AttemptOut]
+    next_attempt_at: UtcTime | None
+    response_body: str | None
+    created_at: UtcTime
+
+    @classmethod
+    def of(cls, delivery: Delivery) -> "DeliveryOut":
+        """What clients see: a parked delivery is pending without a next attempt."""
+        parked = delivery.status is Status.PARKED
+        return cls(
+            id=delivery.id,
+            event=delivery.event_type,
+            event_id=delivery.event_id,
+            campaign_id=delivery.campaign_id,
+            status=(Status.PENDING if parked else delivery.status).value,
+            attempts=[
+                AttemptOut(
+                    at=item.at, status_code=item.status_code, duration_ms=item.duration_ms, error=item.error
+                )
+                for item in delivery.attempts
+            ],
+            next_attempt_at=delivery.next_attempt_at,
+            response_body=delivery.response_body,
+            created_at=delivery.created_at,
+        )
+
+
+class DeliveryList(ResponseModel):
+    """A page of deliveries, newest first; `nextCursor` is null at the end."""
+
+    deliveries: list[DeliveryOut]
+    next_cursor: str | None

@@ -1,0 +1,54 @@
+"""This service's settings; `service_kit.settings` has those that all services share."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import NoDecode
+from service_kit.crypto import SecretBox
+from service_kit.settings import ServiceSettings
+
+DEFAULT_SCHEDULE = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)
+
+
+class Settings(ServiceSettings):
+    """Read once, in `__main__`."""
+
+    encryption_keys: SecretStr
+    webhook_allow_private_networks: bool = False
+    """Development: allow http, loopback and private addresses."""
+    webhook_retry_schedule_seconds: Annotated[tuple[float, ...], NoDecode] = DEFAULT_SCHEDULE
+    """Waits between attempts; the first is made at once, so there is one attempt more than waits."""
+    webhook_timeout_seconds: float = Field(default=15, gt=0)
+    """From the connection to the end of the answer."""
+    webhook_lease_seconds: float = Field(default=45, gt=0)
+    """How long a taken delivery belongs to its worker; well above the timeout."""
+    webhook_workers: int = Field(default=64, ge=1)
+    """Requests at once in one process."""
+    webhook_per_endpoint: int = Field(default=8, ge=1)
+    """Requests at once to one endpoint, in one process."""
+    webhook_poll_seconds: float = Field(default=0.05, gt=0)
+    webhook_drain_seconds: float = Field(default=6, ge=0)
+    """How long requests under way may go on after SIGTERM."""
+    webhook_resolve_seconds: float = Field(default=5, gt=0)
+    """How long a name may take to resolve when an endpoint is created."""
+    webhook_retention_days: int = Field(default=30, ge=4)
+    """How long deliveries are kept; longer than the whole schedule."""
+
+    @field_validator("webhook_retry_schedule_seconds", mode="before")
+    @classmethod
+    def _numbers(cls, value: Any) -> Any:
+        """`5,300,1800` from the environment."""
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("webhook_retry_schedule_seconds")
+    @classmethod
+    def _waits(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if not all(0 <= wait <= 7 * 24 * 3600 for wait in value):
+            raise ValueError("every wait must be between 0 and 604800 seconds")
+        return value
+
+    @field_validator("encryption_keys")
+    @classmethod
+    def _readable_keys(cls, value: SecretStr) -> SecretStr:
+        SecretBox(value.get_secret_value())
+        return value
