@@ -1,0 +1,65 @@
+"""Campaigns and templates as MongoDB documents.
+
+The definition's fields lie at the top of the document, so that each sort field has an index; names
+are camelCase as everywhere outside Python. `words` holds the search prefixes.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic.alias_generators import to_camel, to_snake
+from service_kit.mongo.client import Document
+
+from campaign_service.domain.campaign import Campaign
+from campaign_service.domain.definition import Definition
+from campaign_service.domain.search import prefixes
+from campaign_service.domain.template import Template
+
+NUMBERS = frozenset({"totalCount", "statistics"})
+"""What other services report; a campaign that is saved never overwrites them."""
+
+_DEFINITION = frozenset(field.name for field in fields(Definition))
+_CAMPAIGN = frozenset(field.name for field in fields(Campaign)) - {"definition"}
+_campaigns = TypeAdapter(Campaign)
+_templates = TypeAdapter(Template)
+
+
+def campaign_document(campaign: Campaign) -> Document:
+    """The whole document of a campaign."""
+    values = asdict(campaign)
+    definition = values.pop("definition")
+    document: Document = _rename({**values, **definition}, to_camel)
+    document["_id"] = document.pop("id")
+    document["words"] = prefixes(f"{definition['name']} {definition['description'] or ''}")
+    return document
+
+
+def campaign_of(document: Document) -> Campaign:
+    """The campaign in `document`."""
+    values = _rename({**document, "id": document["_id"]}, to_snake)
+    definition = {name: values[name] for name in _DEFINITION & values.keys()}
+    rest = {name: values[name] for name in _CAMPAIGN & values.keys()}
+    return _campaigns.validate_python({**rest, "definition": definition})
+
+
+def template_document(template: Template) -> Document:
+    """The whole document of a template."""
+    document: Document = _rename(asdict(template), to_camel)
+    document["_id"] = document.pop("id")
+    return document
+
+
+def template_of(document: Document) -> Template:
+    """The template in `document`."""
+    return _templates.validate_python(_rename({**document, "id": document["_id"]}, to_snake))
+
+
+def _rename(value: Any, rule: Callable[[str], str]) -> Any:
+    """`value` with the keys of all objects in it renamed; every key is a field's name."""
+    if isinstance(value, dict):
+        return {rule(key): _rename(item, rule) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rename(item, rule) for item in value]
+    return value

@@ -1,0 +1,116 @@
+"""Campaigns in MongoDB."""
+
+import asyncio
+from dataclasses import asdict
+from datetime import datetime
+from typing import get_args
+
+from pydantic.alias_generators import to_camel
+from pymongo import ASCENDING, DESCENDING
+from service_kit.mongo.client import Database, Document
+from service_kit.mongo.transactions import session_of
+from service_kit.ports import Tx
+
+from campaign_service.adapters.documents import NUMBERS, campaign_document, campaign_of
+from campaign_service.application.ports import CampaignQuery, Page, SortField
+from campaign_service.domain.campaign import Campaign, Statistics
+from campaign_service.domain.errors import VersionConflict
+
+COLLECTION = "campaigns"
+
+
+class MongoCampaigns:
+    """The port `Campaigns` on one collection."""
+
+    def __init__(self, database: Database) -> None:
+        self._rows = database[COLLECTION]
+
+    async def prepare(self) -> None:
+        """Create the indexes: one per sort order (an index reads both ways), one for the search."""
+        for field in get_args(SortField):
+            await self._rows.create_index([("org", ASCENDING), (field, ASCENDING), ("_id", ASCENDING)])
+        await self._rows.create_index([("org", ASCENDING), ("words", ASCENDING)])
+
+    async def add(self, tx: Tx, campaign: Campaign) -> None:
+        """Keep a new campaign."""
+        await self._rows.insert_one(campaign_document(campaign), session=session_of(tx))
+
+    async def get(self, org: str, campaign_id: str, *, tx: Tx | None = None) -> Campaign | None:
+        """The campaign; None when the org has none such."""
+        found = await self._rows.find_one(
+            {"_id": campaign_id, "org": org},
+            {"words": False},
+            session=None if tx is None else session_of(tx),
+        )
+        return None if found is None else campaign_of(found)
+
+    async def save(self, tx: Tx, campaign: Campaign, *, expected_version: int) -> None:
+        """Keep what changed, but never the numbers. Raises VersionConflict."""
+        changed = {
+            key: value
+            for key, value in campaign_document(campaign).items()
+            if key != "_id" and key not in NUMBERS
+        }
+        result = await self._rows.update_one(
+            {"_id": campaign.id, "org": campaign.org, "version": expected_version},
+            {"$set": changed},
+            session=session_of(tx),
+        )
+        if result.matched_count != 1:
+            raise VersionConflict
+
+    async def page(self, query: CampaignQuery) -> Page[Campaign]:
+        """A page of campaigns, without their messages: a hundred of those may be fifty megabytes."""
+        if query.words == ():
+            return Page([], 0)
+        condition = _condition(query)
+        order = DESCENDING if query.descending else ASCENDING
+        cursor = (
+            self._rows.find(condition, {"words": False, "messages": False})
+            .sort([(query.sort, order), ("_id", order)])
+            .skip((query.page - 1) * query.limit)
+            .limit(query.limit)
+        )
+        found, total = await asyncio.gather(
+            cursor.to_list(query.limit), self._rows.count_documents(condition)
+        )
+        return Page([campaign_of(document) for document in found], total)
+
+    async def note_audience(self, org: str, campaign_id: str, *, total_count: int, at: datetime) -> None:
+        """Keep the audience's size, unless a younger estimate is there."""
+        await self._rows.update_one(
+            {
+                "_id": campaign_id,
+                "org": org,
+                "$or": [{"totalCountAt": {"$lte": at}}, {"totalCountAt": {"$exists": False}}],
+            },
+            {"$set": {"totalCount": total_count, "totalCountAt": at}},
+        )
+
+    async def note_statistics(
+        self, org: str, campaign_id: str, *, statistics: Statistics, revision: int
+    ) -> None:
+        """Keep the numbers, unless as high a revision is there."""
+        numbers = {to_camel(name): value for name, value in asdict(statistics).items()}
+        await self._rows.update_one(
+            {
+                "_id": campaign_id,
+                "org": org,
+                "$or": [
+                    {"statisticsRevision": {"$lt": revision}},
+                    {"statisticsRevision": {"$exists": False}},
+                ],
+            },
+            {"$set": {"statistics": numbers, "statisticsRevision": revision}},
+        )
+
+
+def _condition(query: CampaignQuery) -> Document:
+    condition: Document = {"org": query.org}
+    if query.status is not None:
+        condition["status"] = query.status
+    if query.type is not None:
+        condition["type"] = query.type
+    if query.words is not None:
+        condition["words"] = {"$all": list(query.words)}
+    return condition

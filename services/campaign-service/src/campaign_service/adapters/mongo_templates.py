@@ -1,0 +1,49 @@
+"""Templates in MongoDB."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+
+from pymongo import ASCENDING, DESCENDING
+from service_kit.mongo.client import Database
+
+from campaign_service.adapters.documents import template_document, template_of
+from campaign_service.application.ports import Page
+from campaign_service.domain.template import Template
+
+COLLECTION = "templates"
+
+
+class MongoTemplates:
+    """The port `Templates` on one collection."""
+
+    def __init__(self, database: Database) -> None:
+        self._rows = database[COLLECTION]
+
+    async def prepare(self) -> None:
+        """Create the index by which an org's templates are listed."""
+        await self._rows.create_index([("org", ASCENDING), ("createdAt", ASCENDING), ("_id", ASCENDING)])
+
+    async def add(self, template: Template) -> None:
+        """Keep a new template."""
+        await self._rows.insert_one(template_document(template))
+
+    async def get(self, org: str, template_id: str) -> Template | None:
+        """The template; None when the org has none such."""
+        found = await self._rows.find_one({"_id": template_id, "org": org})
+        return None if found is None else template_of(found)
+
+    async def get_many(self, org: str, template_ids: Collection[str]) -> Mapping[str, Template]:
+        """Those of `template_ids` that exist, by id."""
+        found = await self._rows.find({"_id": {"$in": sorted(template_ids)}, "org": org}).to_list(None)
+        return {document["_id"]: template_of(document) for document in found}
+
+    async def page(self, org: str, *, page: int, limit: int) -> Page[Template]:
+        """A page of templates, the newest first."""
+        cursor = (
+            self._rows.find({"org": org})
+            .sort([("createdAt", DESCENDING), ("_id", DESCENDING)])
+            .skip((page - 1) * limit)
+            .limit(limit)
+        )
+        found, total = await asyncio.gather(cursor.to_list(limit), self._rows.count_documents({"org": org}))
+        return Page([template_of(document) for document in found], total)

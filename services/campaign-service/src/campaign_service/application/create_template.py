@@ -1,0 +1,26 @@
+"""Create a template."""
+
+from contracts.events.campaign import ParseMode
+from contracts.ids import new_id
+from service_kit.clock import Clock
+
+from campaign_service.application.ports import Templates
+from campaign_service.domain.template import Template
+
+
+async def create_template(
+    *, org: str, name: str, content: str, parse_mode: ParseMode, templates: Templates, clock: Clock
+) -> Template:
+    """The new template."""
+    now = clock.now()
+    template = Template(
+        id=new_id("tmpl"),
+        org=org,
+        name=name,
+        content=content,
+        parse_mode=parse_mode,
+        created_at=now,
+        updated_at=now,
+    )
+    await templates.add(template)
+    return template

@@ -1,0 +1,126 @@
+"""What the use cases need of the world."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, Literal, Protocol, TypeVar
+
+from contracts.events.campaign import CampaignStatus, CampaignType
+from service_kit.ports import Tx
+
+from campaign_service.domain.campaign import Campaign, Statistics
+from campaign_service.domain.template import Template
+
+SortField = Literal["name", "status", "type", "budget", "startDate", "endDate", "createdAt", "updatedAt"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignQuery:
+    """Which campaigns, in which order. `words` must all match as word prefixes; None: no search."""
+
+    org: str
+    page: int = 1
+    limit: int = 20
+    status: CampaignStatus | None = None
+    type: CampaignType | None = None
+    sort: SortField = "createdAt"
+    descending: bool = True
+    words: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page, and how many there are in all."""
+
+    items: list[T]
+    total: int
+
+
+class Campaigns(Protocol):
+    """Where campaigns are kept."""
+
+    async def add(self, tx: Tx, campaign: Campaign) -> None:
+        """Keep a new campaign."""
+        ...
+
+    async def get(self, org: str, campaign_id: str, *, tx: Tx | None = None) -> Campaign | None:
+        """The campaign, as `tx` sees it; None when the org has none such."""
+        ...
+
+    async def save(self, tx: Tx, campaign: Campaign, *, expected_version: int) -> None:
+        """Keep what changed, but never the numbers. Raises VersionConflict when the version is another."""
+        ...
+
+    async def page(self, query: CampaignQuery) -> Page[Campaign]:
+        """A page of campaigns without their messages; ties are broken by id."""
+        ...
+
+    async def note_audience(self, org: str, campaign_id: str, *, total_count: int, at: datetime) -> None:
+        """Keep the audience's size, unless a younger estimate is there. Unknown campaigns are ignored."""
+        ...
+
+    async def note_statistics(
+        self, org: str, campaign_id: str, *, statistics: Statistics, revision: int
+    ) -> None:
+        """Keep the numbers, unless as high a revision is there. Unknown campaigns are ignored."""
+        ...
+
+
+class Templates(Protocol):
+    """Where templates are kept."""
+
+    async def add(self, template: Template) -> None:
+        """Keep a new template."""
+        ...
+
+    async def get(self, org: str, template_id: str) -> Template | None:
+        """The template; None when the org has none such."""
+        ...
+
+    async def get_many(self, org: str, template_ids: Collection[str]) -> Mapping[str, Template]:
+        """Those of `template_ids` that exist, by id."""
+        ...
+
+    async def page(self, org: str, *, page: int, limit: int) -> Page[Template]:
+        """A page of templates, the newest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightQuery:
+    """An execution as it would be. `target_percentage` 1-100."""
+
+    org: str
+    segments: tuple[str, ...]
+    test_mode: bool
+    target_percentage: float
+    sampling_seed: str
+    bot_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bot:
+    """Who would send, and how many messages a second it may."""
+
+    id: str
+    name: str
+    per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightAnswer:
+    """What it would meet: contacts in all, contacts meant, the bot (None: there is none), testers."""
+
+    total_count: int
+    targeted: int
+    bot: Bot | None
+    testers: int
+
+
+class Preflight(Protocol):
+    """Asks the service that owns contacts and bots."""
+
+    async def ask(self, query: PreflightQuery) -> PreflightAnswer:
+        """What an execution would meet now. Raises DependencyDown when there is no answer in time."""
+        ...

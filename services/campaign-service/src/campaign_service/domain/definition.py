@@ -1,0 +1,100 @@
+"""What a campaign is to do: plain values, as the client gave them. None means: not decided yet."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from contracts.events.campaign import CampaignType, ParseMode
+
+Channel = Literal["telegram"]
+WorkflowTrigger = Literal["manual", "scheduled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Goals:
+    """What the campaign hopes for: contacts, percent, money."""
+
+    target_audience: int | None = None
+    conversion_rate: float | None = None
+    revenue: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetAudience:
+    """Who is addressed: the union of the segments."""
+
+    segments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """Notes for people (`messaging`, `timing`), and which bot sends."""
+
+    messaging: str | None = None
+    timing: str | None = None
+    channels: tuple[Channel, ...] = ()
+    bot_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """Another text for a message; `weight` is its share in percent."""
+
+    id: str
+    content: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Personalization:
+    """Which placeholders are filled: all when `fields` is None."""
+
+    enabled: bool = True
+    fields: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One step of the campaign: its own text, or a template's."""
+
+    id: str
+    template_id: str | None = None
+    content: str | None = None
+    parse_mode: ParseMode | None = None
+    personalization: Personalization | None = None
+    variations: tuple[Variation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """How executions may be set off."""
+
+    id: str
+    name: str
+    triggers: tuple[WorkflowTrigger, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AbTest:
+    """A name for the comparison that the variations make."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """All that a client decides about a campaign. Times are UTC."""
+
+    name: str
+    description: str | None = None
+    type: CampaignType = "message"
+    goals: Goals | None = None
+    target_audience: TargetAudience = TargetAudience()
+    strategy: Strategy | None = None
+    messages: tuple[Message, ...] = ()
+    workflow: Workflow | None = None
+    ab_tests: tuple[AbTest, ...] = ()
+    budget: float | None = None
+    start_date: datetime | None = None
+    end_date: datetime | None = None

@@ -1,0 +1,19 @@
+"""A template: text that several campaigns share."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from contracts.events.campaign import ParseMode
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One template. `content` may hold placeholders such as `{{firstName|there}}`."""
+
+    id: str
+    org: str
+    name: str
+    content: str
+    parse_mode: ParseMode
+    created_at: datetime
+    updated_at: datetime

@@ -1,0 +1,219 @@
+"""The bodies that campaign routes take. What GET shows and nobody may set is accepted and ignored."""
+
+from typing import Annotated, Any, Literal
+
+from contracts.events.campaign import CampaignStatus, CampaignType, ParseMode, Priority
+from contracts.ids import new_id
+from pydantic import Field, StringConstraints, field_validator
+from pydantic_core.core_schema import ValidationInfo
+from service_kit.api.envelope import RequestModel
+from service_kit.api.types import ClientId, Description, Name, Text
+
+from campaign_service.domain import definition as domain
+from campaign_service.entrypoints.api.values import Amount, Content, Count, Flag, Moment, Percent
+
+FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,99}$")]
+
+
+def _distinct(ids: list[str | None], what: str) -> None:
+    given = [item for item in ids if item is not None]
+    if len(given) != len(set(given)):
+        raise ValueError(f"each {what} needs an id of its own")
+
+
+class GoalsIn(RequestModel):
+    """What the campaign hopes for."""
+
+    target_audience: Count | None = None
+    conversion_rate: Percent | None = None
+    revenue: Amount | None = None
+
+
+class TargetAudienceIn(RequestModel):
+    """Who is addressed: the union of the segments."""
+
+    segments: list[ClientId] = Field(default_factory=list, max_length=100)
+    total_count: Any = Field(default=None, description="Read-only; ignored.")
+
+
+class StrategyIn(RequestModel):
+    """Notes for people, and which bot sends (the org's default one when `botId` is absent)."""
+
+    messaging: Description | None = None
+    timing: Description | None = None
+    channels: list[domain.Channel] = Field(default_factory=list, max_length=10)
+    bot_id: ClientId | None = None
+
+
+class PersonalizationIn(RequestModel):
+    """Which placeholders are filled: all when `fields` is absent."""
+
+    enabled: Flag = True
+    fields: list[FieldName] | None = Field(default=None, max_length=100)
+
+
+class VariationIn(RequestModel):
+    """Another text for a message; `weight` is its share in percent."""
+
+    id: ClientId | None = None
+    content: Content
+    weight: Percent
+
+
+class MessageIn(RequestModel):
+    """A message with its own `content`, a template's, or both: its own text goes first."""
+
+    id: ClientId | None = None
+    template_id: ClientId | None = None
+    content: Content | None = None
+    parse_mode: ParseMode | None = None
+    personalization: PersonalizationIn | None = None
+    variations: list[VariationIn] = Field(default_factory=list, max_length=20)
+
+    @field_validator("variations")
+    @classmethod
+    def _weights_fit(cls, value: list[VariationIn]) -> list[VariationIn]:
+        # The tolerance is for thirds: 33.33 + 33.33 + 33.34 is a little over 100 in floating point.
+        if sum(variation.weight for variation in value) > 100 + 1e-9:
+            raise ValueError("the weights must not sum to more than 100")
+        _distinct([variation.id for variation in value], "variation")
+        return value
+
+
+class WorkflowIn(RequestModel):
+    """How executions may be set off."""
+
+    id: ClientId | None = None
+    name: Name
+    triggers: list[domain.WorkflowTrigger] = Field(default_factory=list, max_length=2)
+
+
+class AbTestIn(RequestModel):
+    """A name for the comparison that the variations make."""
+
+    id: ClientId | None = None
+    name: Name
+    status: Any = Field(default=None, description="Read-only; ignored.")
+
+
+class CampaignIn(RequestModel):
+    """A campaign's definition. Only `name` is required; completeness is checked at execute."""
+
+    name: Name
+    description: Description | None = None
+    type: CampaignType = "message"
+    goals: GoalsIn | None = None
+    target_audience: TargetAudienceIn | None = None
+    strategy: StrategyIn | None = None
+    messages: list[MessageIn] = Field(default_factory=list, max_length=20)
+    workflow: WorkflowIn | None = None
+    ab_tests: list[AbTestIn] = Field(default_factory=list, max_length=20)
+    budget: Amount | None = None
+    start_date: Moment | None = None
+    end_date: Moment | None = None
+
+    status: CampaignStatus | None = Field(default=None, description="Read-only; ignored.")
+    id: Any = Field(default=None, description="Read-only; ignored.")
+    statistics: Any = Field(default=None, description="Read-only; ignored.")
+    failure: Any = Field(default=None, description="Read-only; ignored.")
+    created_by: Any = Field(default=None, description="Read-only; ignored.")
+    created_at: Any = Field(default=None, description="Read-only; ignored.")
+    updated_at: Any = Field(default=None, description="Read-only; ignored.")
+
+    @field_validator("messages")
+    @classmethod
+    def _message_ids_differ(cls, value: list[MessageIn]) -> list[MessageIn]:
+        _distinct([message.id for message in value], "message")
+        return value
+
+    @field_validator("ab_tests")
+    @classmethod
+    def _test_ids_differ(cls, value: list[AbTestIn]) -> list[AbTestIn]:
+        _distinct([test.id for test in value], "test")
+        return value
+
+    @field_validator("end_date")
+    @classmethod
+    def _ends_after_it_starts(cls, value: Moment | None, info: ValidationInfo) -> Moment | None:
+        start = info.data.get("start_date")
+        if value is not None and start is not None and value <= start:
+            raise ValueError("must be after startDate")
+        return value
+
+    def to_definition(self) -> domain.Definition:
+        """The definition in the domain's words, ids made where none were given."""
+        return domain.Definition(
+            name=self.name,
+            description=self.description,
+            type=self.type,
+            goals=_goals(self.goals),
+            target_audience=_audience(self.target_audience),
+            strategy=_strategy(self.strategy),
+            messages=tuple(_message(message) for message in self.messages),
+            workflow=_workflow(self.workflow),
+            ab_tests=tuple(domain.AbTest(test.id or new_id("ab"), test.name) for test in self.ab_tests),
+            budget=self.budget,
+            start_date=self.start_date,
+            end_date=self.end_date,
+        )
+
+
+def _goals(goals: GoalsIn | None) -> domain.Goals | None:
+    if goals is None:
+        return None
+    return domain.Goals(goals.target_audience, goals.conversion_rate, goals.revenue)
+
+
+def _audience(audience: TargetAudienceIn | None) -> domain.TargetAudience:
+    """Naming a segment twice addresses nobody twice."""
+    return domain.TargetAudience(tuple(dict.fromkeys(audience.segments)) if audience else ())
+
+
+def _strategy(strategy: StrategyIn | None) -> domain.Strategy | None:
+    if strategy is None:
+        return None
+    channels = tuple(dict.fromkeys(strategy.channels))
+    return domain.Strategy(strategy.messaging, strategy.timing, channels, strategy.bot_id)
+
+
+def _workflow(workflow: WorkflowIn | None) -> domain.Workflow | None:
+    if workflow is None:
+        return None
+    return domain.Workflow(
+        workflow.id or new_id("wf"), workflow.name, tuple(dict.fromkeys(workflow.triggers))
+    )
+
+
+def _personalization(chosen: PersonalizationIn | None) -> domain.Personalization | None:
+    if chosen is None:
+        return None
+    return domain.Personalization(chosen.enabled, None if chosen.fields is None else tuple(chosen.fields))
+
+
+def _message(message: MessageIn) -> domain.Message:
+    return domain.Message(
+        id=message.id or new_id("msg"),
+        template_id=message.template_id,
+        content=message.content,
+        parse_mode=message.parse_mode,
+        personalization=_personalization(message.personalization),
+        variations=tuple(
+            domain.Variation(item.id or new_id("var"), item.content, item.weight)
+            for item in message.variations
+        ),
+    )
+
+
+class ExecuteIn(RequestModel):
+    """How the execution shall run."""
+
+    test_mode: Flag = False
+    target_percentage: Annotated[float, Field(strict=True, ge=1, le=100)] = 100
+    priority: Priority = "normal"
+
+
+SortKey = Literal[
+    "name", "-name", "status", "-status", "type", "-type", "budget", "-budget",
+    "startDate", "-startDate", "endDate", "-endDate", "createdAt", "-createdAt", "updatedAt", "-updatedAt",
+]  # fmt: skip
+SearchText = Annotated[Text, StringConstraints(max_length=200)]

@@ -1,0 +1,19 @@
+"""Domain errors and their HTTP statuses: the one table."""
+
+from service_kit.errors import ServiceError
+
+from campaign_service.domain.errors import (
+    CampaignNotFound,
+    ExecutionRunning,
+    InvalidTransition,
+    TemplateNotFound,
+    VersionConflict,
+)
+
+STATUSES: dict[type[ServiceError], int] = {
+    CampaignNotFound: 404,
+    TemplateNotFound: 404,
+    InvalidTransition: 409,
+    ExecutionRunning: 409,
+    VersionConflict: 409,
+}
