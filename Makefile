@@ -1,0 +1,77 @@
+# `make` alone lists the targets. Everything runs in the workspace's own environment, .venv.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.SUFFIXES:
+MAKEFLAGS += --no-print-directory
+
+CACHE := $(or $(CAMPAIGNS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/campaigns)
+PYTHON := .venv/bin/python
+DEVSTACK := $(PYTHON) -m devstack
+# uv from the PATH, else one of our own in the cache.
+UV = $(shell command -v uv || echo $(CACHE)/uv/bin/uv)
+MEMBERS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml tools/*/pyproject.toml)
+# What a command line sets reaches the commands, as their environment variables.
+export ORG ROLE LINES FOLLOW FORCE ONLY
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ---- environment ----------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: .venv/.synced ## Create or refresh .venv (does nothing when it is current)
+
+.venv/.synced: uv.lock pyproject.toml $(MEMBERS)
+	@if ! command -v uv >/dev/null && ! [ -x $(CACHE)/uv/bin/uv ]; then \
+		echo "installing uv into $(CACHE)/uv" >&2; \
+		mkdir -p $(CACHE) && python3 -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip -q install uv >&2; \
+	fi || { echo "error: uv could not be installed (mend: install Python 3.11 or newer with its venv module, or uv itself)" >&2; exit 1; }
+	@echo "setting up .venv" >&2
+	@$(UV) sync --frozen --quiet >&2
+	@touch $@
+
+# ---- the stack ------------------------------------------------------------------------------------
+
+.PHONY: up down status logs reset token replay native-mongo
+up: .venv/.synced ## Start everything and wait until it is healthy
+	@$(DEVSTACK) up
+
+down: .venv/.synced ## Stop everything that was started here
+	@$(DEVSTACK) down
+
+status: .venv/.synced ## Show every program, its port and its health
+	@$(DEVSTACK) status
+
+logs: .venv/.synced ## Follow a log: SERVICE=campaign-api (LINES=50, FOLLOW=1)
+	@$(DEVSTACK) logs $(SERVICE)
+
+reset: .venv/.synced ## Stop and wipe all data (asks; FORCE=1 does not)
+	@$(DEVSTACK) reset
+
+token: .venv/.synced ## Print a token: ORG=acme ROLE=admin|editor|viewer
+	@$(DEVSTACK) token
+
+replay: .venv/.synced ## Put dead-lettered events back: SERVICE=campaign-service
+	@$(DEVSTACK) replay $(SERVICE)
+
+native-mongo: .venv/.synced ## Build the fast MongoDB-compatible server (needs Rust)
+	@$(DEVSTACK) native-mongo
+
+# ---- checks ---------------------------------------------------------------------------------------
+
+.PHONY: lint
+lint: .venv/.synced ## Lock file, ruff, mypy (strict), import rules
+	@$(UV) lock --check --quiet
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff format --check --quiet .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+.PHONY: test
+test: lint ## Lint, unit, integration and end-to-end tests on real parts
+	@.venv/bin/pytest -q
+
+.PHONY: demo
+demo: .venv/.synced ## The main job on real parts, every number compared (KEEP=1 leaves the stack up)
+	@KEEP=$(KEEP) $(PYTHON) -m demo

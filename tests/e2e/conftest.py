@@ -1,0 +1,215 @@
+"""A whole stack for black-box tests: everything through the gateway, as users see it.
+
+By default a stack of the tests' own (folder and ports beside the developer's). The tests know the
+services only by their HTTP answers, their process names and the simulator's ledger.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from demo.api import Api
+from demo.subscriber import Subscriber, listening
+from devstack import secrets as stack_secrets
+from devstack import table
+from devstack.settings import REPOSITORY, StackSettings
+from devstack.stack import Stack
+from redis.asyncio import Redis
+from service_kit.testing.waiting import eventually
+
+E2E_PORT_BASE = 15000
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder is an e2e test."""
+    for item in items:
+        if "/tests/e2e/" in str(item.path):
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The running stack, empty at the start of the session."""
+    base = int(os.environ.get("E2E_PORT_BASE", E2E_PORT_BASE))
+    settings = StackSettings(
+        stack_dir=REPOSITORY / ".stack" / "e2e", stack_port_base=base, gateway_port=base + 300,
+        kafka_bootstrap_servers=None, mongo_url=None, redis_url=None, telegram_api_base_url=None,
+    )  # fmt: skip
+    running = Stack(settings)
+    running.reset()
+    running.up()
+    try:
+        yield running
+    finally:
+        running.down()
+
+
+@dataclass
+class World:
+    """One org on the stack, with its own bot."""
+
+    stack: Stack
+    org: str
+    telegram: httpx.AsyncClient
+    subscriber: Subscriber
+    bot_id: int
+    token: str
+
+    def api(self, role: str = "admin", org: str | None = None) -> Api:
+        """The API as `role` of this org (or of another)."""
+        environment = table.environment(self.stack.settings)
+        token = stack_secrets.token(environment, org=org or self.org, role=role)
+        return Api(self.stack.settings.gateway_url, token)
+
+    def http(self, role: str | None = "admin", org: str | None = None) -> httpx.AsyncClient:
+        """Plain HTTP, for tests of answers that are no success."""
+        headers = {}
+        if role:
+            environment = table.environment(self.stack.settings)
+            headers["Authorization"] = (
+                f"Bearer {stack_secrets.token(environment, org=org or self.org, role=role)}"
+            )
+        base = f"{self.stack.settings.gateway_url}/api/v1"
+        return httpx.AsyncClient(base_url=base, headers=headers, timeout=30, trust_env=False)
+
+    async def set_up(self, *, contacts: int, rate: int) -> None:
+        """A bot of `rate` per second, a segment, `contacts` contacts in it, a subscriber."""
+        api = self.api()
+        limits = {"perSecond": rate}
+        await api.call("POST", "/bots", json={"name": "Bot", "token": self.token, "limits": limits})
+        await api.call("POST", "/segments", json={"id": "seg123", "name": "Premium Users"})
+        lines = (
+            json.dumps(
+                {
+                    "id": f"c{n:05d}",
+                    "telegramChatId": self.chat(n),
+                    "firstName": f"N{n}",
+                    "segments": ["seg123"],
+                }
+            )
+            for n in range(contacts)
+        )
+        body = "\n".join(lines).encode()
+        headers = {"Content-Type": "application/x-ndjson"}
+        imported = await api.call("POST", "/contacts/import", content=body, headers=headers, timeout=120)
+        assert imported["imported"] == contacts, imported
+        endpoint = await api.call("POST", "/webhooks", json={"url": self.subscriber.url, "events": ["*"]})
+        self.subscriber.secret = endpoint["secret"]
+        await api.close()
+
+    def chat(self, number: int) -> int:
+        """The chat id of contact `number`: other worlds' chats are other ones."""
+        return self.bot_id * 1000 + number
+
+    async def start_campaign(self, **definition: Any) -> tuple[str, str]:
+        """Create and execute a campaign for everybody; (campaign id, execution id)."""
+        api = self.api()
+        body = {
+            "name": "Summer Sale Campaign",
+            "targetAudience": {"segments": ["seg123"]},
+            "messages": [{"content": "Hello {{firstName}}"}],
+            **definition,
+        }
+        campaign = await api.call("POST", "/campaigns", json=body)
+        started = await api.call("POST", f"/campaigns/{campaign['id']}/execute")
+        await api.close()
+        return campaign["id"], started["executionId"]
+
+    async def progress(self, campaign_id: str) -> dict[str, Any]:
+        """The campaign's progress, its equations checked. A process that is just down is waited for."""
+        async with self.http() as http:
+
+            async def read() -> httpx.Response | None:
+                try:
+                    return await http.get(f"/campaigns/{campaign_id}/progress")
+                except httpx.TransportError:
+                    return None
+
+            answer = await eventually(
+                read, lambda got: got is not None and got.status_code == 200, seconds=30
+            )
+        assert answer is not None
+        data: dict[str, Any] = answer.json()["data"]
+        numbers = data["progress"]
+        assert numbers["total"] == numbers["processed"] + numbers["pending"], numbers
+        assert numbers["processed"] == sum(
+            numbers[name] for name in ("successful", "failed", "skipped", "unknown")
+        ), numbers
+        return data
+
+    async def until_processed(self, campaign_id: str, count: int, seconds: float = 90) -> dict[str, Any]:
+        """Progress once at least `count` contacts have an outcome."""
+        return await eventually(
+            lambda: self.progress(campaign_id),
+            lambda seen: seen["progress"]["processed"] >= count,
+            seconds=seconds,
+        )
+
+    async def until_completed(self, campaign_id: str, seconds: float = 120) -> dict[str, Any]:
+        """Progress once the execution has completed."""
+        return await eventually(
+            lambda: self.progress(campaign_id), lambda seen: seen["status"] == "completed", seconds=seconds
+        )
+
+    async def telegram_ledger(self) -> list[dict[str, Any]]:
+        """What the simulator saw of this world's bot."""
+        answer = await self.telegram.get("/ledger", params={"bot_id": self.bot_id})
+        return [json.loads(line) for line in answer.text.splitlines() if line]
+
+    async def recipients(self, campaign_id: str) -> list[dict[str, Any]]:
+        """Our own ledger, person by person."""
+        api = self.api()
+        rows = await api.every(f"/campaigns/{campaign_id}/recipients", "recipients", limit=1000)
+        await api.close()
+        return rows
+
+    async def until(self, path: str, good: Callable[[Any], bool], seconds: float = 60) -> Any:
+        """`data` of GET `path` once it is `good`."""
+        api = self.api()
+        try:
+            return await eventually(lambda: api.call("GET", path), good, seconds=seconds)
+        finally:
+            await api.close()
+
+    async def until_types(self, campaign_id: str, types: set[str]) -> None:
+        """Return once the subscriber has got exactly `types` for the campaign, signatures verified."""
+
+        async def seen() -> set[str]:
+            return set(self.subscriber.types(campaign_id))
+
+        assert await eventually(seen, lambda got: got >= types, seconds=60) == types
+
+    async def flush_redis(self) -> None:
+        """FLUSHALL."""
+        client = Redis(host="127.0.0.1", port=self.stack.settings.redis_port)
+        await client.flushall()
+        await client.aclose()
+
+
+NO_FAULTS = {
+    "bot_per_second": 0, "chat_per_second": 0, "group_per_minute": 0, "blocked_share": 0, "not_found_share": 0,
+    "server_error_share": 0, "dropped_share": 0, "slow_share": 0, "burst_429_every_seconds": 0,
+    "blocked_chats": [], "not_found_chats": [], "unauthorized_tokens": [],
+}  # fmt: skip
+
+
+@pytest.fixture
+async def world(stack: Stack) -> AsyncIterator[World]:
+    """A fresh org; the simulator without faults or limits."""
+    simulator = table.telegram_url(stack.settings)
+    async with (
+        httpx.AsyncClient(base_url=simulator, timeout=60, trust_env=False) as telegram,
+        listening() as sub,
+    ):
+        await asyncio.to_thread(stack.wait_healthy)
+        (await telegram.patch("/config", json=NO_FAULTS)).raise_for_status()
+        await telegram.delete("/ledger")
+        bot_id = 100_000 + secrets.randbelow(900_000)
+        token = f"{bot_id}:{secrets.token_hex(12)}"
+        yield World(stack, f"org-{secrets.token_hex(4)}", telegram, sub, bot_id, token)
