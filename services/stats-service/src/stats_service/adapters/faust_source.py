@@ -1,0 +1,124 @@
+"""Messages from Kafka through Faust, acknowledged by hand.
+
+Mental model: Faust's agent does one thing, it puts raw messages into a bounded queue. Whoever takes them
+acknowledges them after their effect is stored. Faust acknowledges a message when the agent's iteration
+goes on, fails or is cancelled, so an agent that did the work itself would lose what it was working on;
+`noack()` and an agent that cannot fail leave nothing to lose. Faust's offsets are a hint where to go on:
+the truth is the position beside the numbers.
+"""
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import faust
+from service_kit.logging import get_logger
+
+from stats_service.application.ports import Record
+
+log = get_logger()
+
+
+class SourceEnded(Exception):
+    """The consumer is gone; a fresh process is the remedy."""
+
+
+class FaustSource:
+    """Consumes `topics` as `group` until cancelled."""
+
+    def __init__(
+        self, topics: Sequence[str], *, bootstrap_servers: str, group: str, waiting: int, retry_seconds: float
+    ) -> None:
+        self._topics = topics
+        self._brokers = [f"kafka://{server.strip()}" for server in bootstrap_servers.split(",")]
+        self._group = group
+        self._queue: asyncio.Queue[Any] = asyncio.Queue(maxsize=waiting)
+        self._retry_seconds = retry_seconds
+        self._heard = monotonic()
+        self.started = asyncio.Event()
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long ago the last message came (or the source was made)."""
+        return monotonic() - self._heard
+
+    async def run(self) -> None:
+        """Consume for ever; a broker that is away is waited for. Raises SourceEnded."""
+        for noisy in ("faust", "mode", "aiokafka"):
+            logging.getLogger(noisy).setLevel("CRITICAL" if noisy == "aiokafka" else "WARNING")
+        app = await self._start()
+        self.started.set()
+        try:
+            await app.wait_until_stopped()
+            raise SourceEnded(repr(app.crash_reason))
+        finally:
+            self.started.clear()
+            await app.stop()
+
+    async def take(self, most: int) -> list[Any]:
+        """The next messages in order of arrival, at least one, at most `most`: what is there."""
+        events = [await self._queue.get()]
+        while len(events) < most and not self._queue.empty():
+            events.append(self._queue.get_nowait())
+        return events
+
+    @staticmethod
+    def record(event: Any) -> Record:
+        """The message in `event`."""
+        message = event.message
+        return Record(message.topic, message.partition, message.offset, message.key, message.value)
+
+    @staticmethod
+    def acknowledge(events: Sequence[Any]) -> None:
+        """Let Faust commit them, once their effect is stored."""
+        for event in events:
+            event.ack()
+
+    async def _start(self) -> Any:
+        while True:
+            app = self._app()
+            try:
+                await app.start()
+            except Exception as error:
+                log.warning("source.waiting", reason=type(error).__name__)
+                await app.stop()
+                await asyncio.sleep(self._retry_seconds)
+            else:
+                if not app.crashed:
+                    return app
+                await app.stop()
+                await asyncio.sleep(self._retry_seconds)
+
+    def _app(self) -> Any:
+        app = faust.App(
+            self._group,
+            broker=self._brokers,
+            loop=asyncio.get_running_loop(),
+            autodiscover=False,
+            web_enabled=False,
+            topic_disable_leader=True,
+            topic_allow_declare=False,
+            store="memory://",
+            datadir=Path(tempfile.gettempdir()) / f"{self._group}-faust",
+            processing_guarantee="at_least_once",
+            consumer_auto_offset_reset="earliest",
+            key_serializer="raw",
+            value_serializer="raw",
+            broker_session_timeout=10.0,
+            broker_heartbeat_interval=1.0,
+            broker_commit_interval=1.0,
+            stream_wait_empty=False,
+        )
+
+        async def enqueue(stream: Any) -> None:
+            async for event in stream.noack().events():
+                await self._queue.put(event)
+                self._heard = monotonic()
+
+        topic = app.topic(*self._topics, key_type=bytes, value_type=bytes)
+        app.agent(topic, name="enqueue", concurrency=1)(enqueue)
+        return app

@@ -1,0 +1,68 @@
+"""Tell the others of a campaign's numbers, the last state always, but not more often than they can use."""
+
+from datetime import timedelta
+
+from contracts.envelope import new_event
+from contracts.events.statistics import CampaignStatistics, StatisticsUpdated
+from service_kit.clock import Clock
+from service_kit.ports import Outbox, Transactions, Tx
+
+from stats_service.application.ports import Announced, Announcements
+
+SOURCE = "stats-service"
+
+
+async def announce_statistics(
+    *,
+    transactions: Transactions,
+    announcements: Announcements,
+    outbox: Outbox,
+    clock: Clock,
+    every_seconds: float,
+    limit: int,
+) -> int:
+    """Announce up to `limit` campaigns whose numbers moved; how many were.
+
+    A campaign is announced at most once in `every_seconds`, however many replicas do this: taking the
+    mark off and the event are one transaction. Numbers that move afterwards set the mark again.
+    """
+    now = clock.now()
+    told = 0
+    for campaign in await announcements.due(now - timedelta(seconds=every_seconds), limit):
+
+        async def work(tx: Tx, campaign: str = campaign) -> bool:
+            taken = await announcements.take(tx, campaign, now)
+            if taken is None:
+                return False
+            await outbox.add(
+                tx,
+                new_event(
+                    StatisticsUpdated(
+                        campaign_id=campaign,
+                        revision=taken.revision,
+                        statistics=_statistics(taken),
+                        updated_at=now,
+                    ),
+                    source=SOURCE,
+                    subject=campaign,
+                    org=taken.numbers.org,
+                    time=now,
+                    event_id=f"{campaign}:statistics:{taken.revision}",
+                ),
+            )
+            return True
+
+        told += await transactions.run(work)
+    return told
+
+
+def _statistics(taken: Announced) -> CampaignStatistics:
+    tasks, counts = taken.numbers.tasks, taken.numbers.counts
+    return CampaignStatistics(
+        total_tasks=tasks.total,
+        completed_tasks=tasks.completed,
+        failed_tasks=tasks.failed,
+        messages_sent=max(counts.sent, 0),
+        conversions_achieved=0,
+        total_cost=0,
+    )

@@ -1,0 +1,35 @@
+"""Answer a campaign's statistics."""
+
+from datetime import timedelta
+
+from contracts.ids import created_at
+from service_kit.clock import Clock
+
+from stats_service.application.ports import Campaigns, CountsReader, Pause
+from stats_service.domain.errors import CampaignNotFound
+from stats_service.domain.numbers import Overview, Performance, overview, performance
+
+YOUNG = timedelta(seconds=10)
+PATIENCE = timedelta(seconds=2)
+LOOK_AGAIN_SECONDS = 0.05
+
+
+async def get_statistics(
+    campaign: str, *, org: str, campaigns: Campaigns, numbers: CountsReader, clock: Clock, pause: Pause
+) -> tuple[Overview, Performance]:
+    """The totals and rates of `campaign`. Raises CampaignNotFound, also for another organisation's.
+
+    A campaign is known here some milliseconds after it was created, so an id whose own timestamp is
+    young is waited for.
+    """
+    started = clock.now()
+    made = created_at(campaign)
+    young = made is not None and abs(started - made) < YOUNG
+    owner = await campaigns.org_of(campaign)
+    while owner is None and young and clock.now() - started < PATIENCE:
+        await pause(LOOK_AGAIN_SECONDS)
+        owner = await campaigns.org_of(campaign)
+    if owner != org:
+        raise CampaignNotFound
+    totals = overview(await numbers.counts(campaign))
+    return totals, performance(totals)

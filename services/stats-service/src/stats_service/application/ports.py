@@ -1,0 +1,134 @@
+"""What the use cases need of the world."""
+
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from service_kit.errors import Retryable
+from service_kit.ports import Tx
+
+from stats_service.domain.fold import Changes, Known, ShardKey
+from stats_service.domain.numbers import Counts, Numbers
+
+
+class Partition(NamedTuple):
+    """A partition of a topic."""
+
+    topic: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A message as Kafka keeps it."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+
+
+class Bounds(NamedTuple):
+    """Of a partition: the first offset that is still readable, and the one the next message gets."""
+
+    start: int
+    end: int
+
+
+class PositionMoved(Retryable):
+    """Somebody else has moved the position: read it again."""
+
+
+class LogAway(Retryable):
+    """Kafka does not answer."""
+
+
+class Log(Protocol):
+    """The topics themselves, beside any consumer group."""
+
+    async def bounds(self, topics: Collection[str]) -> Mapping[Partition, Bounds]:
+        """Every partition of `topics`. Raises LogAway."""
+        ...
+
+    def read(self, partition: Partition, start: int, stop: int) -> AsyncIterator[Sequence[Record]]:
+        """What exists of [start, stop), in order, in handy pieces. Raises LogAway."""
+        ...
+
+
+class Positions(Protocol):
+    """The last offset of each partition that is in the numbers; -1 for none."""
+
+    async def all(self) -> Mapping[Partition, int]:
+        """Every position there is."""
+        ...
+
+    async def read(self, partition: Partition) -> int:
+        """The position, made when there is none."""
+        ...
+
+    async def read_in(self, tx: Tx, partition: Partition) -> int:
+        """The position within `tx`."""
+        ...
+
+    async def move(self, tx: Tx, partition: Partition, *, before: int, after: int) -> None:
+        """Compare and set. Raises PositionMoved when it is not `before` any more."""
+        ...
+
+
+class Ledger(Protocol):
+    """The numbers, and the names of the facts that are in them."""
+
+    async def known(self, tx: Tx, shards: Iterable[ShardKey], executions: Iterable[str]) -> Known:
+        """What has been counted of these."""
+        ...
+
+    async def apply(self, tx: Tx, changes: Changes) -> None:
+        """Store `changes`, and mark the campaigns whose numbers moved."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """A campaign's numbers as of `revision`, to be told."""
+
+    campaign: str
+    revision: int
+    numbers: Numbers
+
+
+class Announcements(Protocol):
+    """The marks that say whose numbers have not been told."""
+
+    async def due(self, before: datetime, limit: int) -> Sequence[str]:
+        """Campaigns that are marked and were told of last at or before `before`."""
+        ...
+
+    async def take(self, tx: Tx, campaign: str, now: datetime) -> Announced | None:
+        """Take the mark off and note `now` as the time it was told; None when there is no mark."""
+        ...
+
+
+class Campaigns(Protocol):
+    """Which campaigns exist, and whose they are."""
+
+    async def org_of(self, campaign: str) -> str | None:
+        """The campaign's organisation; None while no event told of it."""
+        ...
+
+
+class CountsReader(Protocol):
+    """Reads numbers for answers."""
+
+    async def counts(self, campaign: str) -> Counts:
+        """The campaign's counts, zeros when there are none."""
+        ...
+
+
+class Pause(Protocol):
+    """Lets time pass."""
+
+    def __call__(self, seconds: float, /) -> Awaitable[None]:
+        """Wait."""
+        ...

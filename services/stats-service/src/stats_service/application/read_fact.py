@@ -1,0 +1,95 @@
+"""From a message's bytes to a fact."""
+
+from typing import Any
+
+from contracts.catalogue import decode, event_type
+from contracts.envelope import Envelope, MalformedEvent, UnknownEventType
+from contracts.events.campaign import CampaignEvent
+from contracts.events.delivery import DeliveryRecorded, FastDelivery, FastTallyRow, decode_fast
+from contracts.events.execution import ExecutionCompleted, ExecutionFailed
+from contracts.events.execution import ExecutionPlanned as PlannedEvent
+
+from stats_service.domain.facts import (
+    CampaignSeen,
+    ExecutionEnded,
+    ExecutionPlanned,
+    Fact,
+    Outcome,
+    TallyRow,
+    WindowRecorded,
+)
+
+_OUTCOMES: dict[str, Outcome] = {
+    "successful": "successful",
+    "failed": "failed",
+    "skipped": "skipped",
+    "unknown": "unknown",
+}
+_MOST = 2**31
+"""No window, minute or count is larger; a number beyond it could not be stored."""
+
+
+def read_fact(raw: bytes | None) -> Fact | None:
+    """The fact in `raw`; None for what is not counted (another type, a test run). Raises MalformedEvent."""
+    if raw is None:
+        raise MalformedEvent("no body")
+    if event_type(raw) == DeliveryRecorded.event_type:
+        return _window(decode_fast(raw))
+    try:
+        event = decode(raw)
+    except UnknownEventType:
+        return None
+    return _other(event)
+
+
+def _other(event: Envelope[Any]) -> Fact | None:
+    data = event.data
+    if isinstance(data, CampaignEvent):
+        return CampaignSeen(data.campaign_id, event.orgid, data.name, _sane(event.sequence or 0, "sequence"))
+    if not isinstance(data, (PlannedEvent, ExecutionCompleted, ExecutionFailed)) or data.test_mode:
+        return None
+    if isinstance(data, PlannedEvent):
+        return ExecutionPlanned(
+            data.campaign_id, event.orgid, data.execution_id, _sane(data.shards, "data.shards")
+        )
+    failed = data.shards_failed if isinstance(data, ExecutionFailed) else 0
+    return ExecutionEnded(
+        data.campaign_id, event.orgid, data.execution_id, _sane(failed, "data.shardsFailed")
+    )
+
+
+def _window(event: FastDelivery) -> WindowRecorded | None:
+    data = event.data
+    if data.test_mode:
+        return None
+    return WindowRecorded(
+        campaign=data.campaign_id,
+        org=event.orgid,
+        execution=data.execution_id,
+        shard=_sane(data.shard, "data.shard"),
+        window=_sane(data.window, "data.window"),
+        shard_completed=data.shard_completed,
+        rows=tuple(_row(row) for row in data.tally),
+    )
+
+
+def _row(row: FastTallyRow) -> TallyRow:
+    outcome = _OUTCOMES.get(row.status)
+    if outcome is None:
+        raise MalformedEvent("data.tally.status: not an outcome")
+    if abs(row.count) > _MOST:
+        raise MalformedEvent("data.tally.count: out of range")
+    return TallyRow(
+        minute=_sane(row.minute, "data.tally.minute"),
+        message=row.message_id,
+        variation=row.variation_id,
+        outcome=outcome,
+        error=row.error_code,
+        count=row.count,
+    )
+
+
+def _sane(value: int, field: str) -> int:
+    if not 0 <= value <= _MOST:
+        raise MalformedEvent(f"{field}: out of range")
+    return value

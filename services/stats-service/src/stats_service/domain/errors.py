@@ -1,0 +1,20 @@
+"""What a client of the statistics can get wrong.
+
+ServiceError
+├── CampaignNotFound        no such campaign in the caller's organisation
+└── ParameterNotAvailable   a query parameter that statistics do not take
+"""
+
+from service_kit.errors import ServiceError
+
+
+class CampaignNotFound(ServiceError):
+    """There is no such campaign."""
+
+    code = "NOT_FOUND"
+
+
+class ParameterNotAvailable(ServiceError):
+    """This query parameter is not available."""
+
+    code = "INVALID_PARAMETER"

@@ -1,0 +1,209 @@
+"""From messages to numbers: the place where failures become waiting, parking, or reading the log.
+
+Mental model: the position is the truth. Messages at or before it are done; if the next message is further
+on than the position's successor, what lies between is read from the log first. Nothing is given up while
+a dependency is away: the same messages wait. A message that cannot be read, or that alone cannot be
+stored after some attempts, is parked in the dead letters and the partition goes on. Dying anywhere
+repeats, and repeating changes nothing.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from time import monotonic, perf_counter
+from typing import Protocol
+
+from aiokafka.errors import KafkaError
+from contracts.envelope import ContractError
+from service_kit.errors import Retryable
+from service_kit.kafka.consumer import RetryPolicy
+from service_kit.logging import get_logger
+from service_kit.mongo.client import is_unavailable
+
+from stats_service.application.fold_batch import Batch, Folded
+from stats_service.application.ports import Log, Partition, Positions, Record
+from stats_service.application.read_fact import read_fact
+from stats_service.domain.facts import Fact
+from stats_service.metrics import FACTS, FOLD_SECONDS, GAPS, LOST
+
+log = get_logger()
+
+
+class Park(Protocol):
+    """Parks a record for good."""
+
+    def __call__(self, record: Record, reason: str) -> Awaitable[None]:
+        """Returns once it is stored. Raises KafkaError."""
+        ...
+
+
+class Progress:
+    """When something was done last."""
+
+    def __init__(self) -> None:
+        self._at = monotonic()
+
+    def beat(self) -> None:
+        """Something was done."""
+        self._at = monotonic()
+
+    def within(self, seconds: float) -> bool:
+        """Whether something was done in the last `seconds`."""
+        return monotonic() - self._at < seconds
+
+
+def is_waitable(error: BaseException) -> bool:
+    """Whether the same work may succeed later, without anybody mending the message."""
+    return isinstance(error, (Retryable, TimeoutError, OSError, KafkaError)) or is_unavailable(error)
+
+
+class Aggregator:
+    """Folds records of any partition, one batch at a time. Safe to call concurrently."""
+
+    def __init__(
+        self,
+        fold: Callable[[Batch], Awaitable[Folded]],
+        *,
+        positions: Positions,
+        topics_log: Log,
+        park: Park,
+        retry: RetryPolicy,
+        progress: Progress,
+    ) -> None:
+        self._fold = fold
+        self._positions = positions
+        self._log = topics_log
+        self._park = park
+        self._retry = retry
+        self._progress = progress
+        self._one_at_a_time = asyncio.Lock()
+
+    async def take(self, partition: Partition, records: Sequence[Record]) -> None:
+        """Bring `records` (ascending offsets) to their end, however long that takes."""
+        await self._patiently(partition, lambda: self._take(partition, records))
+
+    async def fill(self, partition: Partition, stop: int) -> None:
+        """Bring what the log has from the position up to `stop` to its end, however long that takes."""
+        await self._patiently(partition, lambda: self._bridge(partition, stop))
+
+    async def _patiently(self, partition: Partition, work: Callable[[], Awaitable[object]]) -> None:
+        """Do `work` until it is done: giving up would lose messages."""
+        pause = self._retry.first_seconds
+        async with self._one_at_a_time:
+            while True:
+                self._progress.beat()
+                try:
+                    await work()
+                    return
+                except Exception as error:
+                    log.warning(
+                        "batch.waiting", topic=partition.topic, partition=partition.number,
+                        reason=type(error).__name__, exc_info=not is_waitable(error),
+                    )  # fmt: skip
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, self._retry.most_seconds)
+
+    async def _take(self, partition: Partition, records: Sequence[Record]) -> None:
+        for run in _runs(records):
+            position = await self._bridge(partition, run[0].offset)
+            fresh = [record for record in run if record.offset > position]
+            FACTS.labels(result="duplicate").inc(len(run) - len(fresh))
+            if fresh:
+                await self._store(partition, fresh, first=fresh[0].offset)
+
+    async def _bridge(self, partition: Partition, stop: int) -> int:
+        """Fold from the position up to `stop`, from the log; the position from which to go on."""
+        position = await self._positions.read(partition)
+        start = position + 1
+        if start >= stop:
+            return position
+        GAPS.inc()
+        log.warning("gap.closing", topic=partition.topic, partition=partition.number, start=start, stop=stop)
+        async for piece in self._log.read(partition, start, stop):
+            self._note_lost(partition, piece[-1].offset + 1 - start - len(piece))
+            await self._store(partition, piece, first=start)
+            start = piece[-1].offset + 1
+        if start < stop:
+            self._note_lost(partition, stop - start)
+            await self._fold(Batch(partition, start, stop - 1, ()))
+        return stop - 1
+
+    @staticmethod
+    def _note_lost(partition: Partition, offsets: int) -> None:
+        """Retention has taken them before they were folded (or they never were messages)."""
+        if offsets:
+            LOST.inc(offsets)
+            log.error("events.not_in_log", topic=partition.topic, partition=partition.number, offsets=offsets)
+
+    async def _store(self, partition: Partition, records: Sequence[Record], *, first: int) -> None:
+        facts: list[tuple[int, Fact]] = []
+        for record in records:
+            try:
+                fact = read_fact(record.value)
+            except ContractError as error:
+                await self._give_up(record, f"{type(error).__name__}: {error}")
+            else:
+                if fact is not None:
+                    facts.append((record.offset, fact))
+        batch = Batch(partition, first, records[-1].offset, facts)
+        await self._settle(batch, {record.offset: record for record in records})
+
+    async def _settle(self, batch: Batch, records: dict[int, Record]) -> None:
+        """Fold `batch`; find and park the fact that cannot be stored, if there is one."""
+        error = await self._attempt(batch)
+        if error is None:
+            return
+        if not batch.facts:
+            raise error
+        if len(batch.facts) == 1:
+            await self._give_up(records[batch.facts[0][0]], type(error).__name__)
+            await self._settle(Batch(batch.partition, batch.first, batch.last, ()), records)
+            return
+        half = len(batch.facts) // 2
+        cut = batch.facts[half][0]
+        await self._settle(Batch(batch.partition, batch.first, cut - 1, batch.facts[:half]), records)
+        await self._settle(Batch(batch.partition, cut, batch.last, batch.facts[half:]), records)
+
+    async def _attempt(self, batch: Batch) -> Exception | None:
+        """Fold `batch`; what nobody foresaw comes back after some attempts. Raises what can be waited for."""
+        started = perf_counter()
+        for attempt in range(1, self._retry.max_attempts + 1):
+            try:
+                folded = await self._fold(batch)
+            except Exception as error:
+                if is_waitable(error):
+                    raise
+                last = error
+                log.warning("batch.failed", attempt=attempt, facts=len(batch.facts), exc_info=True)
+                await asyncio.sleep(self._retry.first_seconds)
+            else:
+                self._told(batch, folded, perf_counter() - started)
+                return None
+        return last
+
+    @staticmethod
+    def _told(batch: Batch, folded: Folded, seconds: float) -> None:
+        FACTS.labels(result="counted").inc(folded.counted)
+        FACTS.labels(result="duplicate").inc(folded.duplicates)
+        FOLD_SECONDS.observe(seconds)
+        log.info(
+            "batch.folded", topic=batch.partition.topic, partition=batch.partition.number, first=batch.first,
+            last=batch.last, counted=folded.counted, duplicates=folded.duplicates, seconds=round(seconds, 4),
+        )  # fmt: skip
+
+    async def _give_up(self, record: Record, reason: str) -> None:
+        await self._park(record, reason)
+        FACTS.labels(result="parked").inc()
+        log.error("event.parked", topic=record.topic, partition=record.partition, offset=record.offset,
+                  reason=reason)  # fmt: skip
+
+
+def _runs(records: Sequence[Record]) -> Iterator[list[Record]]:
+    """`records` cut where offsets do not follow each other; a step back starts a new run too."""
+    run: list[Record] = []
+    for record in records:
+        if run and record.offset != run[-1].offset + 1:
+            yield run
+            run = []
+        run.append(record)
+    if run:
+        yield run

@@ -1,0 +1,37 @@
+"""GET /campaigns/:id/statistics."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+
+from fastapi import APIRouter, Request
+from service_kit.api.app import Viewer
+from service_kit.api.envelope import Success
+from service_kit.errors import Detail
+
+from stats_service.domain.errors import ParameterNotAvailable
+from stats_service.domain.numbers import Overview, Performance
+from stats_service.entrypoints.api.schemas import OverviewOut, PerformanceOut, StatisticsOut
+
+GetStatistics = Callable[[str, str], Awaitable[tuple[Overview, Performance]]]
+"""(campaign, org) → totals and rates."""
+
+
+def statistics_router(get_statistics: GetStatistics) -> APIRouter:
+    """The routes, on the use case."""
+    router = APIRouter(tags=["statistics"])
+
+    @router.get("/campaigns/{campaign_id}/statistics")
+    async def statistics(campaign_id: str, request: Request, caller: Viewer) -> Success[StatisticsOut]:
+        """The campaign's totals and rates."""
+        names = sorted(request.query_params)
+        if names:
+            details = [Detail(name, "is not available") for name in names]
+            raise ParameterNotAvailable(f"{names[0]}: is not available", details=details)
+        totals, rates = await get_statistics(campaign_id, caller.org)
+        return Success(
+            data=StatisticsOut(
+                overview=OverviewOut(**asdict(totals)), performance=PerformanceOut(**asdict(rates))
+            )
+        )
+
+    return router

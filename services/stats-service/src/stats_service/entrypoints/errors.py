@@ -1,0 +1,10 @@
+"""Error → HTTP status, in one table."""
+
+from service_kit.errors import ServiceError
+
+from stats_service.domain.errors import CampaignNotFound, ParameterNotAvailable
+
+STATUSES: dict[type[ServiceError], int] = {
+    CampaignNotFound: 404,
+    ParameterNotAvailable: 400,
+}

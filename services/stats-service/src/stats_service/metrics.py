@@ -1,0 +1,19 @@
+"""The service's metrics."""
+
+from prometheus_client import Counter, Histogram
+
+FACTS = Counter(
+    "campaigns_stats_facts_total",
+    "Facts taken from events, by what became of them: counted, duplicate, parked.",
+    ["result"],
+)
+FOLD_SECONDS = Histogram("campaigns_stats_fold_seconds", "Time to store a batch of one partition.")
+GAPS = Counter("campaigns_stats_gaps_total", "Gaps in what the consumer delivered, closed from the log.")
+LOST = Counter(
+    "campaigns_stats_lost_offsets_total", "Offsets that were never folded and are not in the log any more."
+)
+RESETS = Counter(
+    "campaigns_stats_position_resets_total", "Positions beyond the end of their partition, started again."
+)
+CAUGHT_UP = Counter("campaigns_stats_caught_up_total", "Partitions that stood still and were brought up.")
+ANNOUNCED = Counter("campaigns_stats_announced_total", "Announcements of a campaign's statistics.")

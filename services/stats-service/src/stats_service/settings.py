@@ -1,0 +1,22 @@
+"""The service's settings, beside those that every service has."""
+
+from service_kit.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """See the README for what each is."""
+
+    fold_batch: int = 1_000
+    """Messages folded at once, at most."""
+    source_waiting: int = 2_000
+    """Messages that may wait between Faust and the fold."""
+    catch_up_seconds: float = 5
+    """How often positions are compared with the log."""
+    source_silent_seconds: float = 30
+    """A consumer that is silent so long while messages stay behind is replaced: the process ends."""
+    live_seconds: float = 120
+    """Without progress for so long the process is not live."""
+    announce_seconds: float = 1
+    """A campaign's statistics are announced at most once in this time."""
+    announce_poll_seconds: float = 0.2
+    announce_limit: int = 200
