@@ -8,6 +8,7 @@ from service_kit.mongo.client import Database, Document, Session
 from service_kit.mongo.transactions import session_of
 from service_kit.ports import Tx
 
+from execution_service.application.ports import Collision
 from execution_service.domain.bot import Bot, BotLimits, token_owner
 from execution_service.domain.errors import BotExists
 
@@ -37,7 +38,10 @@ class MongoBots:
             raise BotExists from error
         if bot.default or await self._default_id(bot.org, session) is None:
             pointer = {"_id": bot.org, "botId": bot.bot_id}
-            await self._defaults.replace_one({"_id": bot.org}, pointer, upsert=True, session=session)
+            try:
+                await self._defaults.replace_one({"_id": bot.org}, pointer, upsert=True, session=session)
+            except DuplicateKeyError as error:
+                raise Collision from error
 
     async def get(self, org: str, bot_id: str) -> Bot | None:
         """One bot."""

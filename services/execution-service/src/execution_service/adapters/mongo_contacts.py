@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from pymongo import ReplaceOne
+from pymongo.errors import BulkWriteError
 from service_kit.mongo.client import Database, Document
 from service_kit.mongo.transactions import session_of
 from service_kit.ports import Tx
 
-from execution_service.application.ports import Member
+from execution_service.application.ports import Collision, Member
 from execution_service.domain.contact import Contact
 
+DUPLICATE_KEY = 11000
 _OPTIONAL = {
     "first_name": "firstName",
     "last_name": "lastName",
@@ -57,9 +59,16 @@ class MongoContacts:
         return {row["contactId"]: _contact(row) for row in found}
 
     async def insert(self, tx: Tx, contacts: Sequence[Contact]) -> None:
-        """Store new contacts."""
+        """Store new contacts. Raises Collision."""
         rows = [_document(contact) for contact in contacts]
-        await self._contacts.insert_many(rows, ordered=True, session=session_of(tx))
+        try:
+            await self._contacts.insert_many(rows, ordered=True, session=session_of(tx))
+        except BulkWriteError as error:
+            if any(
+                item.get("code") == DUPLICATE_KEY for item in (error.details or {}).get("writeErrors", [])
+            ):
+                raise Collision from error
+            raise
 
     async def replace(self, tx: Tx, contacts: Sequence[Contact]) -> None:
         """Store changed contacts over what is there."""

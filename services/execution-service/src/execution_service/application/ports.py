@@ -21,6 +21,10 @@ class Member:
     tester: bool
 
 
+class Collision(Exception):
+    """Somebody else stored the same key at the same moment: the whole transaction has to run again."""
+
+
 class Contacts(Protocol):
     """The contacts of all organisations."""
 
@@ -33,7 +37,7 @@ class Contacts(Protocol):
         ...
 
     async def insert(self, tx: Tx, contacts: Sequence[Contact]) -> None:
-        """Store new contacts."""
+        """Store new contacts. Raises Collision when one of them has just been stored by somebody else."""
         ...
 
     async def replace(self, tx: Tx, contacts: Sequence[Contact]) -> None:

@@ -15,9 +15,9 @@ class BotLimits:
     Source: https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this
     """
 
-    per_second: float = 30
-    per_chat_per_second: float = 1
-    per_group_per_minute: float = 20
+    per_second: int = 30
+    per_chat_per_second: int = 1
+    per_group_per_minute: int = 20
 
 
 @dataclass(frozen=True, slots=True)

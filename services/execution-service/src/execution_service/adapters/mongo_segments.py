@@ -1,0 +1,56 @@
+"""Segments in MongoDB: {_id: `<org>/<segmentId>`, org, segmentId, name, description and its two times}."""
+
+from pymongo.errors import DuplicateKeyError
+from service_kit.mongo.client import Database, Document
+
+from execution_service.domain.errors import SegmentExists
+from execution_service.domain.segment import Segment
+
+
+class MongoSegments:
+    """Segments of all organisations in `database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._segments = database["segments"]
+
+    async def prepare(self) -> None:
+        """Create the index of the list."""
+        await self._segments.create_index([("org", 1), ("createdAt", -1), ("_id", -1)])
+
+    async def insert(self, segment: Segment) -> None:
+        """Store a new one. Raises SegmentExists."""
+        row = {
+            "_id": f"{segment.org}/{segment.segment_id}",
+            "org": segment.org,
+            "segmentId": segment.segment_id,
+            "name": segment.name,
+            "description": segment.description,
+            "createdAt": segment.created_at,
+            "updatedAt": segment.updated_at,
+        }
+        try:
+            await self._segments.insert_one(row)
+        except DuplicateKeyError as error:
+            raise SegmentExists from error
+
+    async def get(self, org: str, segment_id: str) -> Segment | None:
+        """One segment."""
+        found = await self._segments.find_one({"_id": f"{org}/{segment_id}"})
+        return _segment(found) if found else None
+
+    async def page(self, org: str, *, skip: int, limit: int) -> tuple[list[Segment], int]:
+        """A page, newest first, and how many there are."""
+        cursor = self._segments.find({"org": org}).sort([("createdAt", -1), ("_id", -1)])
+        rows = await cursor.skip(skip).limit(limit).to_list(None)
+        return [_segment(row) for row in rows], await self._segments.count_documents({"org": org})
+
+
+def _segment(row: Document) -> Segment:
+    return Segment(
+        org=row["org"],
+        segment_id=row["segmentId"],
+        name=row["name"],
+        description=row["description"],
+        created_at=row["createdAt"],
+        updated_at=row["updatedAt"],
+    )

@@ -1,0 +1,92 @@
+"""Keep every open campaign's audience counted.
+
+Mental model: a mark becomes visible together with the change it tells of, so a count that starts after
+the mark was read includes the change, and only then the mark is removed. A count is stored only if
+nobody stored another since the campaign was read: an old count never overwrites a newer one; when that
+happens the marks stay and the next turn counts again.
+"""
+
+from collections.abc import Sequence
+
+from contracts.envelope import Envelope, new_event
+from contracts.events.audience import AudienceEstimated
+from service_kit.clock import Clock
+from service_kit.ports import Outbox, Transactions, Tx
+
+from execution_service.application.ports import AudienceMarks, CampaignAudience, CampaignAudiences, Contacts
+
+SOURCE = "execution-service"
+MARKS_AT_ONCE = 1000
+CAMPAIGNS_AT_ONCE = 100
+
+
+async def estimate_audiences(
+    *,
+    marks: AudienceMarks,
+    campaigns: CampaignAudiences,
+    contacts: Contacts,
+    outbox: Outbox,
+    transactions: Transactions,
+    clock: Clock,
+) -> int:
+    """Count the audiences of organisations with marks, announce what changed; how many marks were settled."""
+    pending = await marks.read(MARKS_AT_ONCE)
+    settled = 0
+    for org in dict.fromkeys(mark.org for mark in pending):
+        counting = _Counting(org, campaigns, contacts, outbox, transactions, clock)
+        if await counting.run():
+            mine = [mark for mark in pending if mark.org == org]
+            await marks.remove(mine)
+            settled += len(mine)
+    return settled
+
+
+class _Counting:
+    """One pass over one org; equal sets of segments are counted once."""
+
+    def __init__(
+        self, org: str, campaigns: CampaignAudiences, contacts: Contacts,
+        outbox: Outbox, transactions: Transactions, clock: Clock,
+    ) -> None:  # fmt: skip
+        self._org = org
+        self._campaigns = campaigns
+        self._contacts = contacts
+        self._outbox = outbox
+        self._transactions = transactions
+        self._clock = clock
+        self._counts: dict[frozenset[str], int] = {}
+
+    async def run(self) -> bool:
+        """Whether every campaign is counted now; False when another counter came between."""
+        after_id, complete = "", True
+        while some := await self._campaigns.counted(self._org, after_id=after_id, limit=CAMPAIGNS_AT_ONCE):
+            complete &= await self._store(some)
+            after_id = some[-1].campaign_id
+        return complete
+
+    async def _store(self, some: Sequence[CampaignAudience]) -> bool:
+        changed: dict[str, tuple[int, int]] = {}
+        for campaign in some:
+            count = await self._count(campaign.segments)
+            if count != campaign.total_count:
+                changed[campaign.campaign_id] = (campaign.revision, count)
+        if not changed:
+            return True
+
+        async def work(tx: Tx) -> int:
+            stored = await self._campaigns.set_counts(tx, changed)
+            await self._outbox.add(tx, *(self._event(key, changed[key][1]) for key in stored))
+            return len(stored)
+
+        return await self._transactions.run(work) == len(changed)
+
+    async def _count(self, segments: Sequence[str]) -> int:
+        key = frozenset(segments)
+        if key not in self._counts:
+            self._counts[key] = await self._contacts.count(self._org, sorted(key))
+        return self._counts[key]
+
+    def _event(self, campaign_id: str, count: int) -> Envelope[AudienceEstimated]:
+        now = self._clock.now()
+        data = AudienceEstimated(campaign_id=campaign_id, total_count=count, estimated_at=now)
+        return new_event(data, source=SOURCE, subject=campaign_id, org=self._org, time=now)

@@ -1,0 +1,118 @@
+"""Puts the audience's parts together, and the API and relay processes. Nothing connects at import."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import stamina
+from fastapi import FastAPI
+from pymongo.errors import PyMongoError
+from service_kit.crypto import SecretBox
+from service_kit.mongo.lease import MongoLease
+from service_kit.mongo.transactions import MongoTransactions
+from service_kit.process import Part, api_part, owner_name, run_process
+from service_kit.wiring import ServiceWiring
+
+from execution_service.adapters.estimate_loop import EstimateLoop
+from execution_service.adapters.mongo_audience import MongoAudienceMarks, MongoCampaigns
+from execution_service.adapters.mongo_bots import MongoBots
+from execution_service.adapters.mongo_contacts import MongoContacts
+from execution_service.adapters.mongo_segments import MongoSegments
+from execution_service.adapters.telegram_get_me import TelegramGetMe
+from execution_service.application.estimate_audiences import estimate_audiences
+from execution_service.settings import Settings
+
+SERVICE = "execution-service"
+
+
+class Wiring(ServiceWiring):
+    """What every process of this service shares. Make it inside the event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, service=SERVICE)
+        self.execution_settings = settings
+        self.contacts = MongoContacts(self.database)
+        self.segments = MongoSegments(self.database)
+        self.bots = MongoBots(self.database, box=SecretBox(settings.encryption_keys.get_secret_value()))
+        self.marks = MongoAudienceMarks(self.database, clock=self.clock)
+        self.campaigns = MongoCampaigns(self.database)
+        self.telegram = TelegramGetMe(
+            base_url=settings.telegram_api_base_url, timeout=settings.telegram_check_seconds
+        )
+        self.import_transactions = MongoTransactions(self.client, timeout=settings.import_batch_seconds)
+
+    async def prepare_audience(self) -> None:
+        """Create the audience's indexes, as soon as the database is there."""
+        for store in (self.contacts, self.segments, self.bots, self.campaigns, self.outbox):
+            await until_ready(store.prepare)
+
+
+async def until_ready(prepare: Callable[[], Awaitable[None]]) -> None:
+    """Run `prepare` until the database lets it: a process does not die because the database starts later."""
+    async for attempt in stamina.retry_context(
+        on=(PyMongoError, TimeoutError), attempts=None, timeout=None, wait_initial=0.2, wait_max=2
+    ):
+        with attempt:
+            await prepare()
+
+
+def estimate_part(wiring: Wiring, *, process: str) -> Part:
+    """The part that keeps audiences counted, for the planner process."""
+
+    async def turn() -> int:
+        return await estimate_audiences(
+            marks=wiring.marks,
+            campaigns=wiring.campaigns,
+            contacts=wiring.contacts,
+            outbox=wiring.outbox,
+            transactions=wiring.import_transactions,
+            clock=wiring.clock,
+        )
+
+    settings = wiring.execution_settings
+    lease = MongoLease(
+        wiring.database,
+        name="audience-estimates",
+        owner=owner_name(process),
+        seconds=settings.lease_seconds,
+        clock=wiring.clock,
+    )
+    return EstimateLoop(turn, lease=lease, seconds=settings.estimate_seconds).run
+
+
+def run_api(settings: Settings, build_app: Callable[[Wiring], FastAPI]) -> None:
+    """The HTTP API, until a signal comes."""
+    made: list[Wiring] = []
+
+    async def prepare() -> Mapping[str, Part]:
+        wiring = Wiring(settings)
+        made.append(wiring)
+        await wiring.prepare_audience()
+        return {"api": api_part(build_app(wiring), settings)}
+
+    _run("execution-api", settings, prepare, made)
+
+
+def run_relay(settings: Settings) -> None:
+    """The outbox relay, until a signal comes."""
+    made: list[Wiring] = []
+
+    async def prepare() -> Mapping[str, Part]:
+        wiring = Wiring(settings)
+        made.append(wiring)
+        await until_ready(wiring.outbox.prepare)
+        relay = await wiring.relay("execution-relay")
+        return {"relay": relay.run}
+
+    _run("execution-relay", settings, prepare, made)
+
+
+def _run(
+    name: str, settings: Settings, prepare: Callable[[], Awaitable[Mapping[str, Part]]], made: list[Wiring]
+) -> None:
+    async def ready() -> bool:
+        return bool(made) and await made[0].database_answers()
+
+    async def close() -> None:
+        for wiring in made:
+            await wiring.close()
+
+    run_process(name, settings, prepare=prepare, ready=ready, close=close)

@@ -1,0 +1,35 @@
+"""The API process's app: every router of this service."""
+
+from fastapi import FastAPI
+from service_kit.api.app import create_api
+
+from execution_service.bootstrap import SERVICE, Wiring
+from execution_service.entrypoints.api.audience import Audience
+from execution_service.entrypoints.api.bots import bots_router
+from execution_service.entrypoints.api.contacts import IMPORT_PATH, contacts_router
+from execution_service.entrypoints.api.internal import internal_router
+from execution_service.entrypoints.api.segments import segments_router
+from execution_service.entrypoints.errors import STATUSES
+
+
+def build_app(wiring: Wiring) -> FastAPI:
+    """The app over `wiring`."""
+    audience = Audience(
+        contacts=wiring.contacts,
+        segments=wiring.segments,
+        bots=wiring.bots,
+        marks=wiring.marks,
+        telegram=wiring.telegram,
+        transactions=wiring.transactions,
+        import_transactions=wiring.import_transactions,
+        clock=wiring.clock,
+    )
+    settings = wiring.execution_settings
+    return create_api(
+        title=SERVICE,
+        routers=[contacts_router(audience), segments_router(audience), bots_router(audience)],
+        internal_routers=[internal_router(audience, token=settings.internal_token.get_secret_value())],
+        settings=settings,
+        statuses=STATUSES,
+        raw_paths=(IMPORT_PATH,),
+    )

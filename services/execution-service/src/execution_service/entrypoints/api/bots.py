@@ -1,0 +1,117 @@
+"""/bots: the Telegram bots that an organisation sends with. Tokens go in and never come out."""
+
+from fastapi import APIRouter
+from pydantic import Field, SecretStr
+from service_kit.api.app import Admin
+from service_kit.api.envelope import Pagination, RequestModel, ResponseModel, Success, UtcTime
+from service_kit.api.types import Name
+
+from execution_service.application.get_bot import get_bot
+from execution_service.application.register_bot import RegisterBot, register_bot
+from execution_service.domain.bot import Bot, BotLimits
+from execution_service.entrypoints.api.audience import Audience
+from execution_service.entrypoints.api.paging import Limit, Page
+
+
+class LimitsIn(RequestModel):
+    """Messages a second in all, a second to one chat, a minute to one group. Defaults are Telegram's."""
+
+    per_second: int = Field(default=30, ge=1, le=1000)
+    per_chat_per_second: int = Field(default=1, ge=1, le=1000)
+    per_group_per_minute: int = Field(default=20, ge=1, le=60_000)
+
+
+class BotIn(RequestModel):
+    """A new bot. The first of an organisation is its default; `default: true` takes over."""
+
+    name: Name
+    token: SecretStr = Field(max_length=200, description="As BotFather gave it; checked with Telegram.")
+    limits: LimitsIn | None = None
+    default: bool = False
+
+
+class LimitsOut(ResponseModel):
+    """The limits in force."""
+
+    per_second: int
+    per_chat_per_second: int
+    per_group_per_minute: int
+
+
+class BotOut(ResponseModel):
+    """A bot, without its token."""
+
+    id: str
+    name: str
+    telegram_id: int
+    username: str | None
+    limits: LimitsOut
+    default: bool
+    created_at: UtcTime
+
+
+class BotPage(ResponseModel):
+    """A page of bots, oldest first."""
+
+    bots: list[BotOut]
+    pagination: Pagination
+
+
+def bots_router(audience: Audience) -> APIRouter:
+    """The routes over `audience`."""
+    router = APIRouter(tags=["bots"])
+
+    @router.post("/bots", status_code=201)
+    async def create(body: BotIn, caller: Admin) -> Success[BotOut]:
+        """Register a bot: Telegram is asked whether the token is good."""
+        limits = body.limits or LimitsIn()
+        command = RegisterBot(
+            org=caller.org,
+            name=body.name,
+            token=body.token.get_secret_value(),
+            limits=BotLimits(limits.per_second, limits.per_chat_per_second, limits.per_group_per_minute),
+            default=body.default,
+        )
+        bot = await register_bot(
+            command,
+            bots=audience.bots,
+            telegram=audience.telegram,
+            transactions=audience.transactions,
+            clock=audience.clock,
+        )
+        return Success(data=_shown(bot))
+
+    @router.get("/bots")
+    async def list_bots(caller: Admin, page: Page = 1, limit: Limit = 20) -> Success[BotPage]:
+        """The organisation's bots."""
+        rows, total = await audience.bots.page(caller.org, skip=(page - 1) * limit, limit=limit)
+        return Success(
+            data=BotPage(
+                bots=[_shown(row) for row in rows],
+                pagination=Pagination.of(page=page, limit=limit, total=total),
+            )
+        )
+
+    @router.get("/bots/{bot_id}")
+    async def get(bot_id: str, caller: Admin) -> Success[BotOut]:
+        """One bot."""
+        return Success(data=_shown(await get_bot(caller.org, bot_id, bots=audience.bots)))
+
+    return router
+
+
+def _shown(bot: Bot) -> BotOut:
+    limits = bot.limits
+    return BotOut(
+        id=bot.bot_id,
+        name=bot.name,
+        telegram_id=bot.telegram_id,
+        username=bot.username,
+        limits=LimitsOut(
+            per_second=limits.per_second,
+            per_chat_per_second=limits.per_chat_per_second,
+            per_group_per_minute=limits.per_group_per_minute,
+        ),
+        default=bot.default,
+        created_at=bot.created_at,
+    )

@@ -1,0 +1,196 @@
+"""/contacts: one by one, and imported."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, HTTPException, Request
+from pydantic import ConfigDict, Field
+from service_kit.api.app import Editor, Viewer
+from service_kit.api.envelope import RequestModel, ResponseModel, Success, UtcTime
+from starlette.requests import ClientDisconnect
+
+from execution_service.application.get_contact import get_contact
+from execution_service.application.import_contacts import ImportLine, import_contacts
+from execution_service.application.put_contact import put_contact
+from execution_service.domain.contact import Contact, Scalar
+from execution_service.entrypoints.api.audience import Audience
+from execution_service.entrypoints.api.csv_contacts import CsvReader
+from execution_service.entrypoints.api.lines import LineSplitter
+from execution_service.entrypoints.api.ndjson import NdjsonReader
+
+IMPORT_PATH = "/contacts/import"
+READERS: dict[str, type[NdjsonReader] | type[CsvReader]] = {
+    "application/x-ndjson": NdjsonReader,
+    "application/ndjson": NdjsonReader,
+    "application/jsonl": NdjsonReader,
+    "text/csv": CsvReader,
+}
+_IGNORED = Field(default=None, description="Read-only: accepted and ignored.")
+
+
+class ContactPatch(RequestModel):
+    """A JSON Merge Patch: what is left out stays, null empties. A new contact needs `telegramChatId`."""
+
+    model_config = ConfigDict(strict=True)
+
+    telegram_chat_id: int | None = Field(default=None, examples=[412345678])
+    first_name: str | None = None
+    last_name: str | None = None
+    username: str | None = None
+    language: str | None = Field(default=None, examples=["pt-BR"])
+    timezone: str | None = Field(default=None, description="IANA", examples=["Europe/Berlin"])
+    location: str | None = Field(default=None, description="ISO 3166-1 alpha-2", examples=["US"])
+    age: int | None = Field(default=None, description="0-150")
+    interests: list[str] | None = None
+    purchase_history: bool | None = None
+    last_purchase: str | None = None
+    attributes: dict[str, bool | int | float | str | None] | None = None
+    segments: list[str] | None = None
+    tester: bool | None = None
+    opted_out: bool | None = None
+    id: Any = _IGNORED
+    created_at: Any = _IGNORED
+    updated_at: Any = _IGNORED
+
+
+class ContactOut(ResponseModel):
+    """A contact."""
+
+    id: str
+    telegram_chat_id: int
+    first_name: str | None
+    last_name: str | None
+    username: str | None
+    language: str | None
+    timezone: str | None
+    location: str | None
+    age: int | None
+    interests: list[str]
+    purchase_history: bool | None
+    last_purchase: str | None
+    attributes: dict[str, Scalar]
+    segments: list[str]
+    tester: bool
+    opted_out: bool
+    created_at: UtcTime
+    updated_at: UtcTime
+
+    @classmethod
+    def of(cls, contact: Contact) -> "ContactOut":
+        """The contact as the API shows it."""
+        return cls(
+            id=contact.contact_id,
+            telegram_chat_id=contact.telegram_chat_id,
+            first_name=contact.first_name,
+            last_name=contact.last_name,
+            username=contact.username,
+            language=contact.language,
+            timezone=contact.timezone,
+            location=contact.location,
+            age=contact.age,
+            interests=list(contact.interests),
+            purchase_history=contact.purchase_history,
+            last_purchase=contact.last_purchase,
+            attributes=dict(contact.attributes),
+            segments=list(contact.segments),
+            tester=contact.tester,
+            opted_out=contact.opted_out,
+            created_at=contact.created_at,
+            updated_at=contact.updated_at,
+        )
+
+
+class ImportErrorOut(ResponseModel):
+    """A refused line (counted from 1, the CSV header included) and why."""
+
+    line: int
+    message: str
+
+
+class ImportOut(ResponseModel):
+    """Lines that made a contact, changed or confirmed one, and were refused (the first 100 of them told)."""
+
+    imported: int
+    updated: int
+    rejected: int
+    errors: list[ImportErrorOut]
+
+
+def contacts_router(audience: Audience) -> APIRouter:
+    """The routes over `audience`."""
+    router = APIRouter(tags=["contacts"])
+
+    @router.put("/contacts/{contact_id}")
+    async def put(
+        contact_id: str, body: Annotated[ContactPatch, Body()], caller: Editor
+    ) -> Success[ContactOut]:
+        """Create the contact with this id, or change it."""
+        contact = await put_contact(
+            caller.org,
+            contact_id,
+            body.model_dump(by_alias=True, exclude_unset=True),
+            contacts=audience.contacts,
+            marks=audience.marks,
+            transactions=audience.transactions,
+            clock=audience.clock,
+        )
+        return Success(data=ContactOut.of(contact))
+
+    @router.get("/contacts/{contact_id}")
+    async def get(contact_id: str, caller: Viewer) -> Success[ContactOut]:
+        """One contact."""
+        return Success(
+            data=ContactOut.of(await get_contact(caller.org, contact_id, contacts=audience.contacts))
+        )
+
+    @router.post(IMPORT_PATH, openapi_extra=_IMPORT_BODY)
+    async def upload(request: Request, caller: Editor) -> Success[ImportOut]:
+        """Take over contacts from NDJSON or CSV of any size, each line as a PUT; bad lines are told."""
+        reader = _reader(request)
+        try:
+            result = await import_contacts(
+                caller.org,
+                _lines(request, reader),
+                contacts=audience.contacts,
+                marks=audience.marks,
+                transactions=audience.import_transactions,
+                clock=audience.clock,
+            )
+        except ClientDisconnect:
+            raise HTTPException(400, "the upload broke off; whole batches before that are stored") from None
+        errors = [ImportErrorOut(line=line, message=message) for line, message in result.errors]
+        return Success(
+            data=ImportOut(
+                imported=result.imported, updated=result.updated, rejected=result.rejected, errors=errors
+            )
+        )
+
+    return router
+
+
+_STREAM = {"schema": {"type": "string", "format": "binary"}}
+_IMPORT_BODY = {
+    "requestBody": {"required": True, "content": {"application/x-ndjson": _STREAM, "text/csv": _STREAM}}
+}
+
+
+def _reader(request: Request) -> NdjsonReader | CsvReader:
+    """The reader for the request's media type, in UTF-8 and not compressed, else 415."""
+    media, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    kind = READERS.get(media.strip())
+    if kind is None:
+        raise HTTPException(415, "send application/x-ndjson or text/csv")
+    charset = parameters.partition("charset=")[2].partition(";")[0].strip(' "')
+    if charset not in ("", "utf-8", "utf8", "us-ascii"):
+        raise HTTPException(415, "send UTF-8")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise HTTPException(415, "send it uncompressed")
+    return kind()
+
+
+async def _lines(request: Request, reader: NdjsonReader | CsvReader) -> AsyncIterator[Sequence[ImportLine]]:
+    splitter = LineSplitter()
+    async for chunk in request.stream():
+        yield reader.feed(splitter.feed(chunk))
+    yield reader.feed(splitter.finish())
+    yield reader.finish()

@@ -1,0 +1,72 @@
+"""/internal: for campaign-service alone, beside the API and never behind the gateway."""
+
+import hmac
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import Field
+from service_kit.api.envelope import RequestModel, ResponseModel
+from service_kit.auth import NotAuthenticated
+
+from execution_service.application.preflight import PreflightQuery, preflight
+from execution_service.entrypoints.api.audience import Audience
+
+
+class PreflightIn(RequestModel):
+    """An execution as it is meant."""
+
+    org: str
+    segments: list[str] = Field(max_length=1000)
+    test_mode: bool = False
+    target_percentage: float = Field(default=100, gt=0, le=100)
+    sampling_seed: str = ""
+    bot_id: str | None = None
+
+
+class PreflightBot(ResponseModel):
+    """The bot that would send, and its rate in messages a second."""
+
+    id: str
+    name: str
+    per_second: int
+
+
+class PreflightOut(ResponseModel):
+    """What it would meet. `bot` is null when there is none, or the one asked for is not the org's."""
+
+    total_count: int
+    targeted: int
+    testers: int
+    bot: PreflightBot | None
+
+
+def internal_router(audience: Audience, *, token: str) -> APIRouter:
+    """The routes, for callers that show `token`."""
+
+    async def known(request: Request) -> None:
+        shown = request.headers.get("authorization", "")
+        if not hmac.compare_digest(shown.encode(), f"Bearer {token}".encode()):
+            raise NotAuthenticated("the internal token is not right")
+
+    router = APIRouter(prefix="/internal")
+
+    @router.post("/preflight")
+    async def run(body: PreflightIn, _: Annotated[None, Depends(known)]) -> PreflightOut:
+        """How many contacts an execution would reach, and with which bot."""
+        query = PreflightQuery(
+            org=body.org,
+            segments=body.segments,
+            test_mode=body.test_mode,
+            target_percentage=body.target_percentage,
+            bot_id=body.bot_id,
+        )
+        found = await preflight(query, contacts=audience.contacts, bots=audience.bots)
+        bot = found.bot
+        return PreflightOut(
+            total_count=found.total_count,
+            targeted=found.targeted,
+            testers=found.testers,
+            bot=bot and PreflightBot(id=bot.bot_id, name=bot.name, per_second=bot.limits.per_second),
+        )
+
+    return router

@@ -1,0 +1,39 @@
+"""Contacts as NDJSON: one JSON object a line, in the API's own field names plus `id`."""
+
+from collections.abc import Iterable
+
+import orjson
+from service_kit.errors import FieldErrors
+
+from execution_service.application.import_contacts import ImportLine
+from execution_service.domain.contact_fields import read_changes, read_contact_id
+from execution_service.entrypoints.api.lines import MAX_LINE_BYTES, RawLine
+
+TOO_LONG = f"the line is over {MAX_LINE_BYTES} bytes"
+
+
+class NdjsonReader:
+    """Turns raw lines into import lines; blank ones are passed over."""
+
+    def feed(self, lines: Iterable[RawLine]) -> list[ImportLine]:
+        """The contacts of `lines`, and why the others are none."""
+        return [_read(number, raw) for number, raw in lines if raw is None or raw.strip()]
+
+    def finish(self) -> list[ImportLine]:
+        """Nothing is ever held back."""
+        return []
+
+
+def _read(number: int, raw: bytes | None) -> ImportLine:
+    if raw is None:
+        return ImportLine(number, 0, problem=TOO_LONG)
+    try:
+        fields = orjson.loads(raw)
+        if not isinstance(fields, dict):
+            return ImportLine(number, len(raw), problem="not a JSON object")
+        contact_id = read_contact_id(fields.get("id"))
+        return ImportLine(number, len(raw), contact_id, read_changes(fields))
+    except orjson.JSONDecodeError:
+        return ImportLine(number, len(raw), problem="not valid JSON in UTF-8")
+    except FieldErrors as error:
+        return ImportLine(number, len(raw), problem=error.message)

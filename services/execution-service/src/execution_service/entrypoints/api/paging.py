@@ -1,0 +1,8 @@
+"""Page numbers in the query: out of range is 400."""
+
+from typing import Annotated
+
+from fastapi import Query
+
+Page = Annotated[int, Query(ge=1, le=1_000_000)]
+Limit = Annotated[int, Query(ge=1, le=100)]

@@ -1,0 +1,89 @@
+"""/segments: static groups; contacts name the segments that they are in."""
+
+from fastapi import APIRouter
+from service_kit.api.app import Editor, Viewer
+from service_kit.api.envelope import Pagination, RequestModel, ResponseModel, Success, UtcTime
+from service_kit.api.types import ClientId, Description, Name
+
+from execution_service.application.segments import CreateSegment, create_segment, get_segment
+from execution_service.domain.segment import Segment
+from execution_service.entrypoints.api.audience import Audience
+from execution_service.entrypoints.api.paging import Limit, Page
+
+
+class SegmentIn(RequestModel):
+    """A new segment; without an id it gets one."""
+
+    id: ClientId | None = None
+    name: Name
+    description: Description = ""
+
+
+class SegmentOut(ResponseModel):
+    """A segment, as lists show it."""
+
+    id: str
+    name: str
+    description: str
+    created_at: UtcTime
+    updated_at: UtcTime
+
+
+class SegmentDetail(SegmentOut):
+    """A segment with the number of its contacts."""
+
+    count: int
+
+
+class SegmentPage(ResponseModel):
+    """A page of segments, newest first."""
+
+    segments: list[SegmentOut]
+    pagination: Pagination
+
+
+def segments_router(audience: Audience) -> APIRouter:
+    """The routes over `audience`."""
+    router = APIRouter(tags=["segments"])
+
+    @router.post("/segments", status_code=201)
+    async def create(body: SegmentIn, caller: Editor) -> Success[SegmentDetail]:
+        """Make a segment. Contacts that named its id before are in it."""
+        command = CreateSegment(caller.org, body.id, body.name, body.description)
+        segment = await create_segment(command, segments=audience.segments, clock=audience.clock)
+        return Success(data=_detail(segment, await audience.contacts.count(caller.org, [segment.segment_id])))
+
+    @router.get("/segments")
+    async def list_segments(caller: Viewer, page: Page = 1, limit: Limit = 20) -> Success[SegmentPage]:
+        """The organisation's segments."""
+        rows, total = await audience.segments.page(caller.org, skip=(page - 1) * limit, limit=limit)
+        return Success(
+            data=SegmentPage(
+                segments=[_shown(row) for row in rows],
+                pagination=Pagination.of(page=page, limit=limit, total=total),
+            )
+        )
+
+    @router.get("/segments/{segment_id}")
+    async def get(segment_id: str, caller: Viewer) -> Success[SegmentDetail]:
+        """One segment, counted now."""
+        segment, count = await get_segment(
+            caller.org, segment_id, segments=audience.segments, contacts=audience.contacts
+        )
+        return Success(data=_detail(segment, count))
+
+    return router
+
+
+def _shown(segment: Segment) -> SegmentOut:
+    return SegmentOut(
+        id=segment.segment_id,
+        name=segment.name,
+        description=segment.description,
+        created_at=segment.created_at,
+        updated_at=segment.updated_at,
+    )
+
+
+def _detail(segment: Segment, count: int) -> SegmentDetail:
+    return SegmentDetail(count=count, **_shown(segment).model_dump())

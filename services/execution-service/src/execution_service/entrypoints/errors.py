@@ -1,0 +1,19 @@
+"""Which status each of this service's errors answers with; the kit knows the shared ones."""
+
+from service_kit.errors import ServiceError
+
+from execution_service.domain.errors import (
+    BotExists,
+    BotNotFound,
+    ContactNotFound,
+    SegmentExists,
+    SegmentNotFound,
+)
+
+STATUSES: dict[type[ServiceError], int] = {
+    ContactNotFound: 404,
+    SegmentNotFound: 404,
+    SegmentExists: 409,
+    BotNotFound: 404,
+    BotExists: 409,
+}
