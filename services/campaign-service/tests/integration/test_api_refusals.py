@@ -1,0 +1,163 @@
+"""The routes on a real database: refusals, which name the field and store nothing."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+from motor.motor_asyncio import AsyncIOMotorDatabase
+
+pytestmark = pytest.mark.integration
+Database = AsyncIOMotorDatabase[dict[str, Any]]
+Create = Callable[..., Awaitable[str]]
+Token = Callable[..., str]
+JSON = {"Content-Type": "application/json"}
+
+BAD_CAMPAIGNS: list[tuple[str, dict[str, Any]]] = [
+    ("name", {"name": ""}),
+    ("name", {"name": "   "}),
+    ("name", {"name": "x" * 201}),
+    ("name", {"name": "a\u0007b"}),
+    ("name", {"name": "\ud800"}),
+    ("name", {"name": 5}),
+    ("name", {"name": None}),
+    ("description", {"description": "x" * 5001}),
+    ("type", {"type": "spam"}),
+    ("status", {"status": "running"}),
+    ("goals.targetAudience", {"goals": {"targetAudience": -1}}),
+    ("goals.targetAudience", {"goals": {"targetAudience": 10**400}}),
+    ("goals.targetAudience", {"goals": {"targetAudience": True}}),
+    ("goals.conversionRate", {"goals": {"conversionRate": 101}}),
+    ("goals.revenue", {"goals": {"revenue": 10**400}}),
+    ("goals.clicks", {"goals": {"clicks": 1}}),
+    ("budget", {"budget": -0.01}),
+    ("budget", {"budget": "10"}),
+    ("targetAudience.segments", {"targetAudience": {"segments": [f"s{n}" for n in range(101)]}}),
+    ("targetAudience.segments.0", {"targetAudience": {"segments": ["no spaces"]}}),
+    ("targetAudience.filters", {"targetAudience": {"segments": [], "filters": {"location": ["US"]}}}),
+    ("strategy.channels.0", {"strategy": {"channels": ["fax"]}}),
+    ("strategy.bot", {"strategy": {"bot": "x"}}),
+    ("messages", {"messages": [{"content": "x"}] * 21}),
+    ("messages", {"messages": [{"id": "m", "content": "x"}] * 2}),
+    ("messages.0.content", {"messages": [{"content": "x" * 4097}]}),
+    ("messages.0.content", {"messages": [{"content": " \n"}]}),
+    ("messages.0.parseMode", {"messages": [{"content": "x", "parseMode": "Markdown"}]}),
+    ("messages.0.media", {"messages": [{"content": "x", "media": {}}]}),
+    ("messages.0.variations.0.weight", {"messages": [{"variations": [{"content": "x", "weight": 101}]}]}),
+    ("messages.0.variations", {"messages": [{"variations": [{"content": "x", "weight": 51}] * 2}]}),
+    ("messages.0.variations", {"messages": [{"variations": [{"content": "x", "weight": 1}] * 21}]}),
+    ("workflow.triggers.0", {"workflow": {"name": "W", "triggers": ["moon"]}}),
+    ("abTests.0.name", {"abTests": [{}]}),
+    ("startDate", {"startDate": "tomorrow"}),
+    ("startDate", {"startDate": 1717200000}),
+    ("startDate", {"startDate": "2024-06-01T00:00:00"}),
+    ("startDate", {"startDate": "9999-12-31T23:59:59-14:00"}),
+    ("endDate", {"endDate": "2124-11-24T00:00:00Z"}),
+    ("unknown", {"unknown": 1}),
+]
+
+
+async def test_a_bad_field_is_refused_by_name_and_nothing_is_stored(
+    api: httpx.AsyncClient, mongo_database: Database, black_friday: dict[str, Any]
+) -> None:
+    for field, changes in BAD_CAMPAIGNS:
+        # As ASCII, so that a lone surrogate gets through the client.
+        answer = await api.post("/campaigns", content=json.dumps({**black_friday, **changes}), headers=JSON)
+        assert answer.status_code == 422, (field, answer.text)
+        body = answer.json()
+        assert body["success"] is False and body["requestId"]
+        assert body["error"]["code"] == "VALIDATION_FAILED"
+        assert field in [detail["field"] for detail in body["error"]["details"]], (field, body)
+    assert await mongo_database["campaigns"].count_documents({}) == 0
+    assert await mongo_database["outbox"].count_documents({}) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "media", "status"),
+    [
+        (b"{", "application/json", 400),
+        (b'{"name": "x", "budget": NaN}', "application/json", 422),
+        (b'{"name": "x", "budget": 1e999}', "application/json", 422),
+        (b'{"name": "x", "\\ud800": 1}', "application/json", 422),
+        (b"[]", "application/json", 422),
+        (b'{"name": "\xff"}', "application/json", 400),
+        (b'{"name": "x"}', "text/plain", 415),
+        (b'{"name": "' + b"x" * 600_000 + b'"}', "application/json", 413),
+        (b'{"name": "x", "statistics": ' + b"[" * 100_000, "application/json", 400),
+    ],
+)
+async def test_a_bad_body_is_refused_in_the_envelope(
+    api: httpx.AsyncClient, mongo_database: Database, content: bytes, media: str, status: int
+) -> None:
+    for path in ("/campaigns", "/templates"):
+        answer = await api.post(path, content=content, headers={"Content-Type": media})
+        assert answer.status_code == status, answer.text
+        assert answer.json()["success"] is False and answer.json()["error"]["code"]
+    assert await mongo_database["campaigns"].count_documents({}) == 0
+    assert await mongo_database["templates"].count_documents({}) == 0
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["page=0", "page=x", "limit=0", "limit=101", "sort=org", "sort=--name", "status=running",
+     "type=spam", "search=" + "x" * 201, "page=99999999999999999999"],
+)  # fmt: skip
+async def test_a_bad_query_parameter_is_400(api: httpx.AsyncClient, query: str) -> None:
+    answer = await api.get(f"/campaigns?{query}")
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["details"][0]["field"] == query.split("=", maxsplit=1)[0]
+
+
+async def test_a_bad_template_is_refused(api: httpx.AsyncClient, mongo_database: Database) -> None:
+    good = {"name": "T", "content": "x"}
+    for field, changes in [
+        ("name", {"name": ""}),
+        ("content", {"content": ""}),
+        ("content", {"content": "x" * 4097}),
+        ("parseMode", {"parseMode": "markdown"}),
+        ("buttons", {"buttons": []}),
+    ]:
+        answer = await api.post("/templates", json={**good, **changes})
+        assert answer.status_code == 422, answer.text
+        assert answer.json()["error"]["details"][0]["field"] == field
+    assert await mongo_database["templates"].count_documents({}) == 0
+
+
+ROUTES = [
+    ("POST", "/campaigns"),
+    ("GET", "/campaigns"),
+    ("GET", "/campaigns/camp_x"),
+    ("POST", "/campaigns/camp_x/execute"),
+    ("POST", "/templates"),
+    ("GET", "/templates"),
+    ("GET", "/templates/tmpl_x"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_every_route_wants_a_token_and_writing_wants_an_editor(
+    api: httpx.AsyncClient, token: Token, method: str, path: str
+) -> None:
+    body = {"json": {"name": "x", "content": "x"}} if path == "/templates" and method == "POST" else {}
+    for authorization in ("", "Bearer nonsense", f"Basic {token()}"):
+        answer = await api.request(method, path, headers={"Authorization": authorization}, **body)
+        assert answer.status_code == 401 and answer.json()["error"]["code"] == "UNAUTHENTICATED"
+    viewer = {"Authorization": f"Bearer {token('viewer')}"}
+    answer = await api.request(method, path, headers=viewer, **body)
+    assert (answer.status_code == 403) == (method == "POST")
+
+
+async def test_another_org_sees_nothing(api: httpx.AsyncClient, token: Token, create: Create) -> None:
+    campaign_id = await create()
+    template_id = (await api.post("/templates", json={"name": "T", "content": "x"})).json()["data"]["id"]
+    other = {"Authorization": f"Bearer {token('admin', 'rival')}"}
+    for method, path in [
+        ("GET", f"/campaigns/{campaign_id}"),
+        ("POST", f"/campaigns/{campaign_id}/execute"),
+        ("GET", f"/templates/{template_id}"),
+    ]:
+        answer = await api.request(method, path, headers=other)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
+    for path in ("/campaigns", "/templates", "/campaigns?search=black"):
+        assert (await api.get(path, headers=other)).json()["data"]["pagination"]["total"] == 0

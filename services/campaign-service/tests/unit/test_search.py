@@ -1,0 +1,45 @@
+"""Search by word prefixes."""
+
+import pytest
+from campaign_service.domain.search import WORD_LENGTH, prefixes, words
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def matches(query: str, text: str) -> bool:
+    asked = words(query)
+    return bool(asked) and set(asked) <= set(prefixes(text))
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("summ", "Summer Sale"),
+        ("SALE sum", "Summer Sale"),
+        ("sale", "summer-sale!"),
+        ("straße", "Große STRASSE"),
+        ("скид", "Летние скидки"),
+        ("מבצע", "מבצע קיץ 🌞"),
+        ("हिन्दी", "अभियान हिन्दी में"),
+        ("夏の", "夏のセール"),
+        ("cafe\u0301", "Caf\u00e9 opening"),
+        ("30", "Get 30% off"),
+    ],
+)
+def test_a_word_is_found_by_its_beginning(query: str, text: str) -> None:
+    assert matches(query, text)
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [("ale", "Summer Sale"), ("sale winter", "Summer Sale"), ("summersale", "Summer Sale"), ("🌞", "Sun 🌞")],
+)
+def test_only_beginnings_of_words_match_and_every_word_must(query: str, text: str) -> None:
+    assert not matches(query, text)
+
+
+@given(st.text(max_size=200))
+def test_a_text_is_found_by_each_of_its_words_and_never_stores_more_than_its_length(text: str) -> None:
+    assert all(matches(word, text) for word in words(text))
+    assert len(prefixes(text)) <= sum(map(len, words(text)))
+    assert all(0 < len(prefix) <= WORD_LENGTH for prefix in prefixes(text))
