@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 from service_kit.crypto import SecretBox
 from service_kit.settings import ServiceSettings
@@ -52,3 +52,12 @@ class Settings(ServiceSettings):
     def _readable_keys(cls, value: SecretStr) -> SecretStr:
         SecretBox(value.get_secret_value())
         return value
+
+    @model_validator(mode="after")
+    def _lease_outlives_a_request(self) -> "Settings":
+        """Or a second worker would send what the first is still sending."""
+        if self.webhook_lease_seconds < self.webhook_timeout_seconds + 5:
+            raise ValueError(
+                "WEBHOOK_LEASE_SECONDS must exceed WEBHOOK_TIMEOUT_SECONDS by 5 s, the time to record"
+            )
+        return self

@@ -15,7 +15,7 @@ from typing import Any
 
 import stamina
 from contracts.ids import new_ulid
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError
 from service_kit.errors import AlreadyHandled
 from service_kit.mongo.client import Database, is_unavailable
 from service_kit.mongo.transactions import session_of
@@ -26,6 +26,7 @@ from webhook_service.domain.delivery import Attempt, Claim, Delivery, Due, Statu
 from webhook_service.domain.retry import Verdict
 
 COLLECTION = "deliveries"
+DUPLICATE_KEY = 11000
 _CLAIM_FIELDS = {
     "org": 1, "endpointId": 1, "eventId": 1, "type": 1, "campaignId": 1, "body": 1, "epoch": 1,
     "attempts.at": 1, "createdAt": 1,
@@ -55,8 +56,11 @@ class MongoDeliveries:
             return
         try:
             await self._rows.insert_many([row_from(item) for item in deliveries], session=session_of(tx))
-        except DuplicateKeyError as error:
-            raise AlreadyHandled(deliveries[0].event_id) from error
+        except BulkWriteError as error:
+            codes = {item["code"] for item in (error.details or {}).get("writeErrors", [])}
+            if codes == {DUPLICATE_KEY}:
+                raise AlreadyHandled(deliveries[0].event_id) from error
+            raise
 
     async def page(
         self, endpoint_id: str, *, statuses: Sequence[Status], event_type: str | None, before: str | None,

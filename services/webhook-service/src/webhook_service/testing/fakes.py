@@ -1,0 +1,164 @@
+"""In-memory stand-ins for this service's ports, for tests only; one suite holds them to what MongoDB does."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from service_kit.errors import AlreadyHandled
+from service_kit.ports import Tx
+from service_kit.testing.fakes import staged
+
+from webhook_service.domain.delivery import Attempt, Claim, Delivery, Due, Status
+from webhook_service.domain.endpoint import Endpoint
+from webhook_service.domain.retry import Verdict
+
+
+class InMemoryEndpoints:
+    """The Endpoints port."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Endpoint] = {}
+
+    async def add(self, endpoint: Endpoint) -> None:
+        """Store a new endpoint."""
+        self.rows[endpoint.id] = endpoint
+
+    async def find(self, org: str, endpoint_id: str) -> Endpoint | None:
+        """The endpoint of this organisation."""
+        row = self.rows.get(endpoint_id)
+        return row if row is not None and row.org == org else None
+
+    async def page(self, org: str, *, skip: int, limit: int) -> tuple[list[Endpoint], int]:
+        """Newest first, and the count."""
+        found = sorted((row for row in self.rows.values() if row.org == org), key=lambda row: row.id)[::-1]
+        return found[skip : skip + limit], len(found)
+
+    async def active(self, tx: Tx, org: str) -> list[Endpoint]:
+        """Those switched on."""
+        return [row for row in self.rows.values() if row.org == org and row.active]
+
+    async def disable(self, org: str, endpoint_id: str, *, now: datetime) -> bool:
+        """Whether it was on."""
+        row = await self.find(org, endpoint_id)
+        if row is None or not row.active:
+            return False
+        self.rows[endpoint_id] = replace(row, active=False, updated_at=now)
+        return True
+
+    async def remove(self, org: str, endpoint_id: str) -> bool:
+        """Whether it was there."""
+        return await self.find(org, endpoint_id) is not None and bool(self.rows.pop(endpoint_id))
+
+
+@dataclass
+class _Row:
+    delivery: Delivery
+    due_at: datetime | None
+    claimed: bool = False
+    epoch: int = 0
+
+
+class InMemoryDeliveries:
+    """The Deliveries port."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, _Row] = {}
+
+    async def add(self, tx: Tx, deliveries: Sequence[Delivery]) -> None:
+        """Stage new deliveries."""
+        if any(item.key in self.rows for item in deliveries):
+            raise AlreadyHandled(deliveries[0].event_id)
+        rows = {item.key: _Row(item, item.next_attempt_at) for item in deliveries}
+        staged(tx, lambda: self.rows.update(rows))
+
+    async def page(
+        self, endpoint_id: str, *, statuses: Sequence[Status], event_type: str | None, before: str | None,
+        limit: int,
+    ) -> list[Delivery]:  # fmt: skip
+        """Newest first."""
+        found = [
+            item
+            for item in (row.delivery for row in self.rows.values())
+            if item.endpoint_id == endpoint_id
+            and (not statuses or item.status in statuses)
+            and event_type in (None, item.event_type)
+            and (before is None or item.id < before)
+        ]
+        return sorted(found, key=lambda item: item.id, reverse=True)[:limit]
+
+    def _due(self, now: datetime) -> list[tuple[datetime, int, str]]:
+        return sorted(
+            (row.due_at, row.delivery.sequence, key)
+            for key, row in self.rows.items()
+            if row.delivery.status is Status.PENDING and row.due_at is not None and row.due_at <= now
+        )
+
+    async def due(self, *, now: datetime, limit: int, except_endpoints: Sequence[str]) -> list[Due]:
+        """Longest due first."""
+        found = (self.rows[key].delivery for _, _, key in self._due(now))
+        dues = [Due(item.key, item.endpoint_id, item.campaign_id) for item in found]
+        return [due for due in dues if due.endpoint_id not in except_endpoints][:limit]
+
+    async def claim(self, keys: Sequence[str], *, now: datetime, until: datetime) -> list[Claim]:
+        """Take those still due."""
+        claims = []
+        for _, _, key in self._due(now):
+            if key in keys:
+                row = self.rows[key]
+                row.due_at, row.claimed, row.epoch = until, True, row.epoch + 1
+                item = row.delivery
+                claims.append(
+                    Claim(key, item.org, item.endpoint_id, item.event_id, item.event_type, item.campaign_id,
+                          item.body, row.epoch, len(item.attempts), item.created_at)
+                )  # fmt: skip
+        return claims
+
+    def _mine(self, claim: Claim) -> _Row | None:
+        row = self.rows[claim.key]
+        return row if row.epoch == claim.epoch and row.delivery.status is Status.PENDING else None
+
+    async def record(
+        self, claim: Claim, attempt: Attempt, verdict: Verdict, response_body: str | None
+    ) -> bool:
+        """Whether the claim still held."""
+        row = self._mine(claim)
+        if row is None:
+            return False
+        row.delivery = replace(
+            row.delivery,
+            status=verdict.status,
+            attempts=(*row.delivery.attempts, attempt),
+            next_attempt_at=verdict.next_attempt_at,
+            response_body=response_body,
+        )
+        row.due_at, row.claimed, row.epoch = verdict.next_attempt_at, False, row.epoch + 1
+        return True
+
+    async def settle(self, claim: Claim, status: Status) -> bool:
+        """Whether the claim still held."""
+        row = self._mine(claim)
+        if row is None:
+            return False
+        self._settle(row, status)
+        row.epoch += 1
+        return True
+
+    async def settle_all(self, endpoint_id: str, status: Status) -> int:
+        """How many."""
+        waiting = {Status.PENDING} if status is Status.PARKED else {Status.PENDING, Status.PARKED}
+        rows = [
+            row
+            for row in self.rows.values()
+            if row.delivery.endpoint_id == endpoint_id and row.delivery.status in waiting and not row.claimed
+        ]
+        for row in rows:
+            self._settle(row, status)
+        return len(rows)
+
+    def _settle(self, row: _Row, status: Status) -> None:
+        row.delivery = replace(row.delivery, status=status, next_attempt_at=None)
+        row.due_at, row.claimed = None, False
+
+    async def count_due(self, *, now: datetime, limit: int) -> int:
+        """How many are due."""
+        return min(limit, len(self._due(now)))

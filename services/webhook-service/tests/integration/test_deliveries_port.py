@@ -1,0 +1,181 @@
+"""What the Deliveries port promises: one suite, run on the in-memory fake and on MongoDB alike."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from service_kit.errors import AlreadyHandled
+from service_kit.mongo.transactions import MongoTransactions
+from service_kit.testing.fakes import InMemoryTransactions
+from webhook_service.adapters.mongo_deliveries import MongoDeliveries
+from webhook_service.application.ports import Deliveries
+from webhook_service.domain.delivery import Attempt, Claim, Delivery, Status
+from webhook_service.domain.retry import Verdict
+from webhook_service.testing.fakes import InMemoryDeliveries
+
+pytestmark = pytest.mark.integration
+
+
+class Store:
+    """The port, and how to put deliveries into it."""
+
+    def __init__(self, deliveries: Deliveries, transactions: Any, now: datetime) -> None:
+        self.deliveries, self.transactions, self.now = deliveries, transactions, now
+
+    async def put(self, *items: Delivery) -> None:
+        await self.transactions.run(lambda tx: self.deliveries.add(tx, items))
+
+    async def take(self, *items: Delivery, later: float = 0) -> list[Claim]:
+        now = self.now + timedelta(seconds=later)
+        return await self.deliveries.claim(
+            [item.key for item in items], now=now, until=now + timedelta(seconds=45)
+        )
+
+    async def due(self, *, later: float = 0, limit: int = 100, without: tuple[str, ...] = ()) -> list[str]:
+        now = self.now + timedelta(seconds=later)
+        return [
+            item.key for item in await self.deliveries.due(now=now, limit=limit, except_endpoints=without)
+        ]
+
+    async def record(self, claim: Claim, status: Status, *, later: float | None = None) -> bool:
+        again = None if later is None else self.now + timedelta(seconds=later)
+        attempt = Attempt(self.now, 500 if again else 200, 3, "answered 500" if again else None)
+        return await self.deliveries.record(claim, attempt, Verdict(status, again, attempt.error), "text")
+
+    async def one(self, endpoint_id: str) -> Delivery:
+        (found,) = await self.deliveries.page(
+            endpoint_id, statuses=(), event_type=None, before=None, limit=10
+        )
+        return found
+
+
+@pytest.fixture(params=["memory", "mongo"])
+def mongo(request: pytest.FixtureRequest) -> tuple[Any, Any] | None:
+    """Client and database, or None for the fake. Not async: the real parts start outside the event loop."""
+    if request.param == "memory":
+        return None
+    return request.getfixturevalue("mongo_client"), request.getfixturevalue("mongo_database")
+
+
+@pytest.fixture
+async def store(mongo: tuple[Any, Any] | None, now: datetime) -> Store:
+    if mongo is None:
+        return Store(InMemoryDeliveries(), InMemoryTransactions(), now)
+    client, database = mongo
+    deliveries = MongoDeliveries(database, record_seconds=5)
+    await deliveries.prepare(retention_days=30)
+    return Store(deliveries, MongoTransactions(client, timeout=10), now)
+
+
+async def test_a_stored_delivery_reads_back_as_it_was(store: Store, make_delivery: Callable[..., Delivery]):
+    item = make_delivery()
+    await store.put(item)
+    assert await store.one("wh_1") == item
+
+
+async def test_the_same_event_for_the_same_endpoint_is_refused_whole(
+    store: Store, make_delivery: Callable[..., Delivery]
+):
+    item = make_delivery()
+    await store.put(item)
+    with pytest.raises(AlreadyHandled):
+        await store.put(make_delivery("wh_2"), make_delivery(event_id=item.event_id))
+    assert await store.due() == [item.key]
+
+
+async def test_what_waits_longest_comes_first_and_ties_follow_the_sequence(
+    store: Store, make_delivery: Callable[..., Delivery], now: datetime
+):
+    second, first = make_delivery(sequence=2), make_delivery(sequence=1)
+    older = make_delivery("wh_2", sequence=9, next_attempt_at=now - timedelta(seconds=1))
+    future = make_delivery(next_attempt_at=now + timedelta(seconds=60))
+    await store.put(second, first, older, future)
+    assert await store.due() == [older.key, first.key, second.key]
+    assert await store.due(limit=1) == [older.key]
+    assert await store.due(without=("wh_1",)) == [older.key]
+    assert len(await store.due(later=60)) == 4
+    assert await store.deliveries.count_due(now=now, limit=100) == 3
+
+
+async def test_of_many_takers_one_gets_each_delivery_until_the_lease_ends(
+    store: Store, make_delivery: Callable[..., Delivery]
+):
+    items = [make_delivery() for _ in range(20)]
+    await store.put(*items)
+    taken = await asyncio.gather(*(store.take(*items) for _ in range(8)))
+    keys = [claim.key for claims in taken for claim in claims]
+    assert sorted(keys) == sorted(item.key for item in items)
+    assert await store.due() == []
+    again = await store.take(*items, later=45)
+    assert {claim.epoch for claim in again} == {2}
+
+
+async def test_a_record_stores_the_attempt_and_plans_the_next(
+    store: Store, make_delivery: Callable[..., Delivery], now: datetime
+):
+    await store.put(item := make_delivery())
+    (claim,) = await store.take(item)
+    assert (claim.body, claim.attempts_made, claim.event_id) == (item.body, 0, item.event_id)
+    assert await store.record(claim, Status.PENDING, later=5)
+    assert (await store.one("wh_1")).next_attempt_at == now + timedelta(seconds=5)
+    assert await store.due(later=4) == []
+    (claim,) = await store.take(item, later=5)
+    assert claim.attempts_made == 1
+    assert await store.record(claim, Status.SUCCEEDED)
+    stored = await store.one("wh_1")
+    assert (stored.status, stored.next_attempt_at, stored.response_body) == (Status.SUCCEEDED, None, "text")
+    assert [item.status_code for item in stored.attempts] == [500, 200]
+    assert await store.due(later=10**6) == []
+
+
+async def test_a_claim_that_was_lost_records_nothing(store: Store, make_delivery: Callable[..., Delivery]):
+    await store.put(item := make_delivery())
+    (late,) = await store.take(item)
+    (current,) = await store.take(item, later=45)
+    assert not await store.record(late, Status.SUCCEEDED)
+    assert not await store.deliveries.settle(late, Status.FAILED)
+    assert (await store.one("wh_1")).status is Status.PENDING
+    assert await store.record(current, Status.SUCCEEDED)
+    assert not await store.record(current, Status.FAILED)
+    assert len((await store.one("wh_1")).attempts) == 1
+
+
+async def test_settling_an_endpoint_leaves_what_is_under_way_and_what_has_ended(
+    store: Store, make_delivery: Callable[..., Delivery]
+):
+    waiting, taken, ended, other = make_delivery(), make_delivery(), make_delivery(), make_delivery("wh_2")
+    await store.put(waiting, taken, ended, other)
+    (claim,) = await store.take(ended)
+    await store.record(claim, Status.SUCCEEDED)
+    (under_way,) = await store.take(taken)
+    assert await store.deliveries.settle_all("wh_1", Status.PARKED) == 1
+    assert await store.due() == [other.key]
+    assert await store.record(under_way, Status.SUCCEEDED)
+    assert await store.deliveries.settle_all("wh_1", Status.FAILED) == 1
+    found = await store.deliveries.page("wh_1", statuses=(), event_type=None, before=None, limit=10)
+    assert {item.key: item.status for item in found} == {
+        waiting.key: Status.FAILED,
+        taken.key: Status.SUCCEEDED,
+        ended.key: Status.SUCCEEDED,
+    }
+
+
+async def test_pages_are_newest_first_and_filter_by_status_and_type(
+    store: Store, make_delivery: Callable[..., Delivery]
+):
+    items = [make_delivery(event_type=f"campaign.{name}") for name in ("created", "started", "created")]
+    await store.put(*items, make_delivery("wh_2"))
+
+    async def page(**changes: Any) -> list[str]:
+        asked = {"statuses": (), "event_type": None, "before": None, "limit": 10, **changes}
+        return [item.id for item in await store.deliveries.page("wh_1", **asked)]
+
+    newest_first = [item.id for item in items][::-1]
+    assert await page() == newest_first
+    assert await page(limit=2) == newest_first[:2]
+    assert await page(before=newest_first[1]) == newest_first[2:]
+    assert await page(event_type="campaign.created") == [items[2].id, items[0].id]
+    assert await page(statuses=(Status.SUCCEEDED, Status.FAILED)) == []
+    assert await page(statuses=(Status.PENDING, Status.PARKED), limit=1) == newest_first[:1]

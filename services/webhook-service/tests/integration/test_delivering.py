@@ -1,0 +1,221 @@
+"""Event → delivery → subscriber, with a real MongoDB, a real subscriber and the real loop."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+from service_kit.clock import SystemClock
+from service_kit.errors import AlreadyHandled
+from service_kit.inbox.mongo_inbox import MongoInbox
+from service_kit.mongo.transactions import MongoTransactions
+from service_kit.testing.waiting import eventually
+from standardwebhooks import Webhook
+from webhook_service.adapters.http_sender import HttpSender, open_session
+from webhook_service.adapters.mongo_deliveries import MongoDeliveries
+from webhook_service.adapters.mongo_endpoints import MongoEndpoints
+from webhook_service.adapters.targets import NetworkTargets
+from webhook_service.application.attempt_delivery import AttemptDelivery
+from webhook_service.application.fan_out_event import FanOut
+from webhook_service.domain.delivery import Delivery, Status
+from webhook_service.domain.endpoint import Endpoint
+from webhook_service.entrypoints.deliverer import Deliverer, Pace
+
+pytestmark = pytest.mark.integration
+CLOCK = SystemClock()
+
+
+class OpenSecrets:
+    """Seals nothing."""
+
+    def seal(self, plain: str, *, owner: str) -> str:
+        return plain
+
+    def open(self, sealed: str, *, owner: str) -> str:
+        return sealed
+
+
+async def loopback(_host: str, _port: int) -> list[str]:
+    return ["127.0.0.1"]
+
+
+class Service:
+    """Consumer's use case and deliverer on one database."""
+
+    def __init__(
+        self, client: Any, database: Any, make_endpoint: Callable[..., Endpoint], secret: str
+    ) -> None:
+        self.endpoints = MongoEndpoints(database)
+        self.deliveries = MongoDeliveries(database, record_seconds=5)
+        inbox = MongoInbox(database, consumer="c", clock=CLOCK)
+        transactions = MongoTransactions(client, timeout=10)
+        self.fan_out = FanOut(transactions, inbox, self.endpoints, self.deliveries, CLOCK)
+        self._make_endpoint, self._secret = make_endpoint, secret
+
+    async def subscribe(self, url: str, **changes: Any) -> Endpoint:
+        endpoint = self._make_endpoint(url=url, secret_sealed=self._secret, **changes)
+        await self.endpoints.add(endpoint)
+        return endpoint
+
+    @asynccontextmanager
+    async def delivering(
+        self, *, schedule: tuple[float, ...] = (0.05, 0.05), timeout: float = 10, **pace: Any
+    ) -> AsyncIterator[Deliverer]:
+        numbers = {
+            "workers": 16,
+            "per_endpoint": 4,
+            "poll_seconds": 0.02,
+            "lease_seconds": 30,
+            "drain_seconds": 0.2,
+        }
+        session = open_session(lookup=loopback, allow_private=True, connections=16)
+        targets = NetworkTargets(allow_private=True, lookup=loopback, seconds=1)
+        attempt = AttemptDelivery(
+            self.endpoints, self.deliveries, OpenSecrets(), HttpSender(session, targets=targets, seconds=timeout),
+            CLOCK, schedule, lambda: 0.0,
+        )  # fmt: skip
+        deliverer = Deliverer(self.deliveries, attempt, clock=CLOCK, pace=Pace(**{**numbers, **pace}))
+        running = asyncio.create_task(deliverer.run())
+        try:
+            yield deliverer
+        finally:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+            await session.close()
+
+    async def log(self, endpoint: Endpoint) -> list[Delivery]:
+        return await self.deliveries.page(endpoint.id, statuses=(), event_type=None, before=None, limit=1000)
+
+    async def settled(self, endpoint: Endpoint, status: Status) -> list[Delivery]:
+        return await eventually(
+            lambda: self.log(endpoint),
+            lambda found: bool(found) and all(item.status is status for item in found),
+            seconds=10,
+            every=0.02,
+        )
+
+
+@pytest.fixture
+async def service(mongo_client: Any, mongo_database: Any, make_endpoint: Any, secret: str) -> Service:
+    service = Service(mongo_client, mongo_database, make_endpoint, secret)
+    await service.endpoints.prepare()
+    await service.deliveries.prepare(retention_days=30)
+    return service
+
+
+async def test_an_event_published_twice_arrives_once_and_verifies(
+    service: Service, sink: Any, make_event: Any, secret: str
+):
+    endpoint = await service.subscribe(sink.url())
+    event = make_event()
+    await service.fan_out(event)
+    with pytest.raises(AlreadyHandled):
+        await service.fan_out(event)
+    async with service.delivering():
+        (delivered,) = await service.settled(endpoint, Status.SUCCEEDED)
+    (got,) = sink.received
+    assert Webhook(secret).verify(got.body, got.headers)["data"]["name"] == "Été ☀️"
+    assert got.headers["webhook-id"] == event.id == delivered.event_id
+    assert [item.status_code for item in delivered.attempts] == [200]
+
+
+async def test_an_event_whose_mark_was_forgotten_is_still_one_delivery(
+    service: Service, sink: Any, make_event: Any, mongo_database: Any
+):
+    endpoint = await service.subscribe(sink.url())
+    event = make_event()
+    await service.fan_out(event)
+    await mongo_database["inbox"].delete_many({})
+    with pytest.raises(AlreadyHandled):
+        await service.fan_out(event)
+    assert len(await service.log(endpoint)) == 1
+
+
+async def test_a_failing_subscriber_is_tried_with_the_same_id_until_the_attempts_are_used_up(
+    service: Service, sink: Any, make_event: Any
+):
+    endpoint = await service.subscribe(sink.url("/status/500"))
+    event = make_event()
+    await service.fan_out(event)
+    async with service.delivering():
+        (failed,) = await service.settled(endpoint, Status.FAILED)
+    assert [item.error for item in failed.attempts] == ["answered 500"] * 3
+    assert {item.headers["webhook-id"] for item in sink.received} == {event.id}
+    assert len({item.body for item in sink.received}) == 1
+
+
+async def test_a_redirect_fails_and_is_not_followed(service: Service, sink: Any, make_event: Any):
+    endpoint = await service.subscribe(sink.url("/redirect"))
+    await service.fan_out(make_event())
+    async with service.delivering(schedule=()):
+        (failed,) = await service.settled(endpoint, Status.FAILED)
+    assert failed.attempts[0].error == "redirects are not followed (302)"
+    assert sink.at("/ok") == []
+
+
+async def test_an_endpoint_that_hangs_does_not_delay_the_others(service: Service, sink: Any, make_event: Any):
+    hanging = await service.subscribe(sink.url("/hang"))
+    healthy = [await service.subscribe(sink.url(f"/healthy/{number}")) for number in range(3)]
+    for number in range(30):
+        await service.fan_out(make_event(f"camp_{number}"))
+    async with service.delivering(workers=8, per_endpoint=4):
+        for endpoint in healthy:
+            assert len(await service.settled(endpoint, Status.SUCCEEDED)) == 30
+        assert len(sink.at("/hang")) == 4
+        assert {item.status for item in await service.log(hanging)} == {Status.PENDING}
+
+
+async def test_events_of_one_campaign_arrive_in_their_order(service: Service, sink: Any, make_event: Any):
+    endpoint = await service.subscribe(sink.url())
+    events = [make_event(sequence=number) for number in range(1, 11)]
+    for event in events:
+        await service.fan_out(event)
+    async with service.delivering():
+        await service.settled(endpoint, Status.SUCCEEDED)
+    assert [item.headers["webhook-id"] for item in sink.received] == [event.id for event in events]
+
+
+async def test_410_switches_the_endpoint_off_and_nothing_more_is_sent(
+    service: Service, sink: Any, make_event: Any
+):
+    endpoint = await service.subscribe(sink.url("/status/410"))
+    for sequence in (1, 2, 3):
+        await service.fan_out(make_event(sequence=sequence))
+    async with service.delivering():
+        parked = await service.settled(endpoint, Status.PARKED)
+        stored = await service.endpoints.find("acme", endpoint.id)
+        assert stored is not None and not stored.active
+        assert await service.fan_out(make_event(sequence=4)) == 0
+    assert len(parked) == 3
+    assert len(sink.received) == 1
+
+
+async def test_what_a_dead_deliverer_had_taken_is_delivered_after_its_lease_with_the_same_id(
+    service: Service, sink: Any, make_event: Any
+):
+    endpoint = await service.subscribe(sink.url("/hang"))
+    event = make_event()
+    await service.fan_out(event)
+    async with service.delivering(lease_seconds=0.5, drain_seconds=0):
+        await eventually(lambda: _size(sink), lambda size: size == 1, seconds=10, every=0.02)
+    assert (await service.log(endpoint))[0].attempts == ()
+    sink.released.set()
+    async with service.delivering(lease_seconds=0.5):
+        (delivered,) = await service.settled(endpoint, Status.SUCCEEDED)
+    assert [item.headers["webhook-id"] for item in sink.received] == [event.id, event.id]
+    assert len(delivered.attempts) == 1
+
+
+async def test_two_deliverers_send_each_delivery_once(service: Service, sink: Any, make_event: Any):
+    endpoint = await service.subscribe(sink.url())
+    for number in range(60):
+        await service.fan_out(make_event(f"camp_{number}"))
+    async with service.delivering(), service.delivering():
+        await service.settled(endpoint, Status.SUCCEEDED)
+    assert len(sink.received) == 60
+
+
+async def _size(sink: Any) -> int:
+    return len(sink.received)

@@ -1,0 +1,225 @@
+"""/webhooks against a real MongoDB: what is stored, what is shown, and to whom."""
+
+import base64
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from service_kit.api.app import create_api
+from service_kit.clock import SystemClock
+from service_kit.crypto import SecretBox
+from service_kit.mongo.transactions import MongoTransactions
+from webhook_service.adapters.mongo_deliveries import MongoDeliveries
+from webhook_service.adapters.mongo_endpoints import MongoEndpoints
+from webhook_service.adapters.targets import NetworkTargets
+from webhook_service.application.ports import ApiPorts
+from webhook_service.domain.delivery import Attempt, Delivery, Status
+from webhook_service.domain.endpoint import secret_owner
+from webhook_service.domain.retry import Verdict
+from webhook_service.entrypoints.api.routes import router
+from webhook_service.entrypoints.errors import STATUSES
+from webhook_service.settings import Settings
+
+pytestmark = pytest.mark.integration
+KEY = "k" * 32
+URL = "https://example.com/hooks"
+WEBHOOK = {"url": URL, "events": ["campaign.started", "campaign.completed"], "description": "Été"}
+
+
+def token(role: str = "editor", org: str = "acme") -> dict[str, str]:
+    claims = {"iss": "campaigns", "aud": "campaigns-api", "sub": "u", "org": org, "role": role}
+    signed = jwt.encode({**claims, "exp": int(time.time()) + 60}, KEY, algorithm="HS256")
+    return {"Authorization": f"Bearer {signed}"}
+
+
+async def lookup(host: str, _port: int) -> list[str]:
+    names = {"example.com": ["93.184.215.14"], "inside.example": ["10.0.0.1"]}
+    if host not in names:
+        raise OSError("unknown")
+    return names[host]
+
+
+class Api:
+    """The client, and the parts behind it."""
+
+    def __init__(
+        self, client: httpx.AsyncClient, ports: ApiPorts, transactions: MongoTransactions, rows: Any
+    ) -> None:
+        self.client, self.ports, self.transactions, self.rows = client, ports, transactions, rows
+
+    async def create(self, **changes: Any) -> dict[str, Any]:
+        answer = await self.client.post("/webhooks", json={**WEBHOOK, **changes}, headers=token())
+        assert answer.status_code == 201, answer.text
+        data: dict[str, Any] = answer.json()["data"]
+        return data
+
+    async def put(self, *items: Delivery) -> None:
+        await self.transactions.run(lambda tx: self.ports.deliveries.add(tx, items))
+
+    async def get(self, path: str, **params: Any) -> dict[str, Any]:
+        answer = await self.client.get(path, params=params, headers=token("viewer"))
+        assert answer.status_code == 200, answer.text
+        data: dict[str, Any] = answer.json()["data"]
+        return data
+
+
+@pytest.fixture
+async def api(mongo_client: Any, mongo_database: Any) -> AsyncIterator[Api]:
+    keys = "k1:" + base64.b64encode(bytes(32)).decode()
+    settings = Settings(
+        kafka_bootstrap_servers="localhost:1",
+        mongo_url="mongodb://localhost:1",
+        jwt_secret=KEY,
+        encryption_keys=keys,
+    )
+    deliveries = MongoDeliveries(mongo_database, record_seconds=1)
+    endpoints = MongoEndpoints(mongo_database)
+    await deliveries.prepare(retention_days=30)
+    await endpoints.prepare()
+    targets = NetworkTargets(allow_private=False, lookup=lookup, seconds=1)
+    ports = ApiPorts(endpoints, deliveries, targets, SecretBox(keys), SystemClock())
+    app = create_api(title="webhooks", routers=[router], settings=settings, statuses=STATUSES)
+    app.state.ports = ports
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:
+        yield Api(client, ports, MongoTransactions(mongo_client, timeout=10), mongo_database["endpoints"])
+
+
+async def test_a_created_webhook_shows_its_secret_once_and_stores_it_sealed(api: Api):
+    created = await api.create()
+    secret = created.pop("secret")
+    assert created.pop("message") == "Webhook created successfully"
+    assert secret.startswith("whsec_")
+    assert len(base64.b64decode(secret.removeprefix("whsec_"))) == 32
+    assert created["id"].startswith("wh_")
+    assert (created["url"], created["events"], created["active"]) == (URL, WEBHOOK["events"], True)
+    row = await api.rows.find_one({"_id": created["id"]})
+    assert secret not in str(row)
+    assert (
+        SecretBox.open(api.ports.secrets, row["secretSealed"], owner=secret_owner("acme", created["id"]))
+        == secret
+    )
+    assert await api.get(f"/webhooks/{created['id']}") == created
+    assert (await api.get("/webhooks"))["webhooks"] == [created]
+
+
+async def test_webhooks_are_listed_by_page_newest_first(api: Api):
+    ids = [(await api.create())["id"] for _ in range(3)]
+    first, second = await api.get("/webhooks", limit=2), await api.get("/webhooks", limit=2, page=2)
+    assert [item["id"] for item in first["webhooks"] + second["webhooks"]] == ids[::-1]
+    assert second["pagination"] == {"page": 2, "limit": 2, "total": 3, "pages": 2}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"url": "http://example.com/"}, "url"),
+        ({"url": "https://inside.example/"}, "url"),
+        ({"url": "https://nowhere.example/"}, "url"),
+        ({"url": "https://127.0.0.1/"}, "url"),
+        ({"url": ""}, "url"),
+        ({"url": None}, "url"),
+        ({"url": "https://example.com/" + "x" * 2048}, "url"),
+        ({"events": []}, "events"),
+        ({"events": ["campaign.exploded"]}, "events"),
+        ({"events": ["*", "campaign.started"]}, "events"),
+        ({"events": "*"}, "events"),
+        ({"description": "x" * 5001}, "description"),
+        ({"description": "a\u0000b"}, "description"),
+        ({"active": "perhaps"}, "active"),
+        ({"secret": "whsec_mine"}, "secret"),
+    ],
+)
+async def test_a_field_that_breaks_a_rule_is_named_and_nothing_is_stored(
+    api: Api, changes: dict[str, Any], field: str
+):
+    answer = await api.client.post("/webhooks", json={**WEBHOOK, **changes}, headers=token())
+    assert answer.status_code == 422
+    error = answer.json()["error"]
+    assert (error["code"], error["details"][0]["field"]) == ("VALIDATION_FAILED", field)
+    assert await api.rows.count_documents({}) == 0
+
+
+async def test_bad_requests_are_refused_in_the_envelope(api: Api):
+    created = await api.create()
+    deliveries = f"/webhooks/{created['id']}/deliveries"
+    for path, params in [
+        ("/webhooks", {"page": 0}), ("/webhooks", {"limit": 101}), (deliveries, {"status": "parked"}),
+        (deliveries, {"event": "campaign.exploded"}), (deliveries, {"limit": 0}), (deliveries, {"cursor": "$gt"}),
+    ]:  # fmt: skip
+        answer = await api.client.get(path, params=params, headers=token())
+        assert (answer.status_code, answer.json()["success"]) == (400, False), (path, params)
+    malformed = await api.client.post(
+        "/webhooks", content=b"{", headers={**token(), "Content-Type": "application/json"}
+    )
+    assert malformed.status_code == 400
+
+
+async def test_only_the_organisation_itself_with_the_right_role_gets_in(api: Api, make_delivery: Any):
+    created = await api.create()
+    await api.put(make_delivery(created["id"]))
+    one = f"/webhooks/{created['id']}"
+    for method, path in [("GET", "/webhooks"), ("POST", "/webhooks"), ("GET", one), ("DELETE", one),
+                         ("GET", f"{one}/deliveries")]:  # fmt: skip
+        assert (await api.client.request(method, path)).status_code == 401
+    for method, path in [("POST", "/webhooks"), ("DELETE", one)]:
+        body = WEBHOOK if method == "POST" else None
+        answer = await api.client.request(method, path, json=body, headers=token("viewer"))
+        assert answer.status_code == 403
+    for method, path in [("GET", one), ("DELETE", one), ("GET", f"{one}/deliveries")]:
+        answer = await api.client.request(method, path, headers=token("admin", org="other"))
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
+    theirs = await api.client.get("/webhooks", headers=token(org="other"))
+    assert theirs.json()["data"]["pagination"]["total"] == 0
+    assert await api.rows.count_documents({}) == 1
+
+
+async def test_deliveries_show_their_attempts_and_come_in_pages(
+    api: Api, make_delivery: Callable[..., Delivery], now: datetime
+):
+    webhook = (await api.create())["id"]
+    items = [make_delivery(webhook) for _ in range(3)]
+    await api.put(*items)
+    (claim,) = await api.ports.deliveries.claim([items[0].key], now=now, until=now + timedelta(seconds=45))
+    later = now + timedelta(seconds=5)
+    await api.ports.deliveries.record(
+        claim, Attempt(now, 503, 41, "answered 503"), Verdict(Status.PENDING, later, "answered 503"), "busy"
+    )
+    path = f"/webhooks/{webhook}/deliveries"
+    first = await api.get(path, limit=2)
+    second = await api.get(path, limit=2, cursor=first["nextCursor"])
+    assert [item["id"] for item in first["deliveries"]] == [items[2].id, items[1].id]
+    assert second["nextCursor"] is None
+    assert second["deliveries"] == [
+        {
+            "id": items[0].id, "event": "campaign.created", "eventId": items[0].event_id,
+            "campaignId": items[0].campaign_id, "status": "pending",
+            "attempts": [{"at": "2026-01-01T12:00:00Z", "statusCode": 503, "durationMs": 41, "error": "answered 503"}],
+            "nextAttemptAt": "2026-01-01T12:00:05Z", "responseBody": "busy", "createdAt": "2026-01-01T12:00:00Z",
+        }
+    ]  # fmt: skip
+    assert (await api.get(path, status="succeeded"))["deliveries"] == []
+    assert len((await api.get(path, status="pending", event="campaign.created"))["deliveries"]) == 3
+
+
+async def test_a_parked_delivery_is_shown_as_pending_without_a_next_attempt(api: Api, make_delivery: Any):
+    webhook = (await api.create())["id"]
+    await api.put(make_delivery(webhook))
+    await api.ports.deliveries.settle_all(webhook, Status.PARKED)
+    (shown,) = (await api.get(f"/webhooks/{webhook}/deliveries", status="pending"))["deliveries"]
+    assert (shown["status"], shown["nextAttemptAt"]) == ("pending", None)
+
+
+async def test_deleting_a_webhook_ends_what_waits_for_it(api: Api, make_delivery: Any, now: datetime):
+    webhook = (await api.create())["id"]
+    await api.put(make_delivery(webhook), make_delivery("wh_other"))
+    answer = await api.client.delete(f"/webhooks/{webhook}", headers=token())
+    assert answer.json()["data"]["message"] == "Webhook deleted successfully"
+    assert (await api.client.get(f"/webhooks/{webhook}", headers=token())).status_code == 404
+    assert (await api.client.delete(f"/webhooks/{webhook}", headers=token())).status_code == 404
+    due = await api.ports.deliveries.due(now=now, limit=10, except_endpoints=[])
+    assert [item.endpoint_id for item in due] == ["wh_other"]
