@@ -24,10 +24,13 @@ SERVICE = "execution-service"
 
 
 class Wiring(ServiceWiring):
-    """What every process of this service shares. Make it inside the event loop."""
+    """What every process of this service shares; the database is called `service`.
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, service=SERVICE)
+    Make it inside the event loop.
+    """
+
+    def __init__(self, settings: Settings, *, service: str = SERVICE) -> None:
+        super().__init__(settings, service=service)
         self.execution_settings = settings
         self.contacts = MongoContacts(self.database)
         self.segments = MongoSegments(self.database)

@@ -1,0 +1,124 @@
+"""Audiences are counted when they may have changed, and told when they have."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from contracts.envelope import AnyEvent, new_event
+from contracts.events.campaign import AudienceDefinition, CampaignCompleted, CampaignCreated, Totals
+from execution_service.application.estimate_audiences import estimate_audiences
+from execution_service.application.note_campaign import note_campaign
+from execution_service.application.put_contact import put_contact
+from service_kit.errors import AlreadyHandled
+
+Audience = Any
+
+
+def _created(audience: Audience, *segments: str, campaign_id: str = "camp_1", org: str = "acme") -> AnyEvent:
+    data = CampaignCreated(
+        campaign_id=campaign_id, name="Sale", type="message", status="draft",
+        audience=AudienceDefinition(segments=list(segments)),
+    )  # fmt: skip
+    return new_event(data, source="t", subject=campaign_id, org=org, time=audience.clock.now(), sequence=1)
+
+
+def _completed(audience: Audience, sequence: int) -> AnyEvent:
+    now = audience.clock.now()
+    data = CampaignCompleted(
+        campaign_id="camp_1", name="Sale", type="message", status="completed", execution_id="exec_1",
+        totals=Totals(targeted=0, successful=0, failed=0, skipped=0, unknown=0), completed_at=now,
+    )  # fmt: skip
+    return new_event(data, source="t", subject="camp_1", org="acme", time=now, sequence=sequence)
+
+
+async def _note(audience: Audience, event: AnyEvent) -> None:
+    await note_campaign(
+        event, campaigns=audience.campaigns, marks=audience.marks,
+        inbox=audience.inbox, transactions=audience.transactions,
+    )  # fmt: skip
+
+
+async def _put(audience: Audience, contact_id: str, *segments: str, org: str = "acme") -> None:
+    await put_contact(
+        org, contact_id, {"telegramChatId": 1, "segments": list(segments)}, contacts=audience.contacts,
+        marks=audience.marks, transactions=audience.transactions, clock=audience.clock,
+    )  # fmt: skip
+
+
+async def _estimate(audience: Audience) -> list[tuple[str, int]]:
+    """What this turn announced."""
+    before = len(audience.outbox.events)
+    await estimate_audiences(
+        marks=audience.marks, campaigns=audience.campaigns, contacts=audience.contacts,
+        outbox=audience.outbox, transactions=audience.transactions, clock=audience.clock,
+    )  # fmt: skip
+    return [(event.data.campaign_id, event.data.total_count) for event in audience.outbox.events[before:]]
+
+
+async def test_a_new_campaign_is_told_its_size_even_when_that_is_zero(audience: Audience) -> None:
+    await _note(audience, _created(audience, "s1"))
+    assert await _estimate(audience) == [("camp_1", 0)]
+    assert await _estimate(audience) == []
+
+
+async def test_a_contact_in_two_segments_counts_once_and_other_orgs_do_not(audience: Audience) -> None:
+    await _put(audience, "c1", "s1", "s2")
+    await _put(audience, "c2", "s2")
+    await _put(audience, "c3", "s3")
+    await _put(audience, "c1", "s1", org="other")
+    await _note(audience, _created(audience, "s1", "s2"))
+    assert await _estimate(audience) == [("camp_1", 2)]
+
+
+async def test_a_contact_that_joins_or_leaves_is_told_and_no_change_is_not(audience: Audience) -> None:
+    await _note(audience, _created(audience, "s1"))
+    await _estimate(audience)
+    await _put(audience, "c1", "s1")
+    assert await _estimate(audience) == [("camp_1", 1)]
+    await _put(audience, "c2", "elsewhere")
+    assert await _estimate(audience) == []
+    await _put(audience, "c1", "elsewhere")
+    assert await _estimate(audience) == [("camp_1", 0)]
+    assert audience.marks.rows == []
+
+
+async def test_a_final_campaign_is_no_longer_counted(audience: Audience) -> None:
+    await _note(audience, _created(audience, "s1"))
+    await _estimate(audience)
+    await _note(audience, _completed(audience, sequence=3))
+    await _put(audience, "c1", "s1")
+    assert await _estimate(audience) == []
+    assert audience.marks.rows == []
+
+
+async def test_an_event_twice_or_late_changes_nothing(audience: Audience) -> None:
+    created = _created(audience, "s1")
+    await _note(audience, created)
+    with pytest.raises(AlreadyHandled):
+        await _note(audience, created)
+    await _note(audience, _completed(audience, sequence=3))
+    await _note(audience, _created(audience, "s9"))
+    assert audience.campaigns.known["camp_1"].status == "completed"
+    assert audience.campaigns.known["camp_1"].segments == ("s1",)
+
+
+async def test_an_old_count_never_overwrites_a_newer_one(audience: Audience) -> None:
+    await _note(audience, _created(audience, "s1"))
+    real = audience.campaigns.set_counts
+
+    async def overtaken(tx: Any, counts: Mapping[str, tuple[int, int]]) -> Sequence[str]:
+        audience.campaigns.counts["camp_1"] = (1, 42)
+        return await real(tx, counts)  # type: ignore[no-any-return]  # the world is untyped here
+
+    audience.campaigns.set_counts = overtaken
+    assert await _estimate(audience) == []
+    assert audience.campaigns.counts["camp_1"] == (1, 42)
+    assert audience.marks.rows, "the mark stays, so that the next turn counts again"
+    audience.campaigns.set_counts = real
+    assert await _estimate(audience) == [("camp_1", 0)]
+
+
+async def test_more_campaigns_than_one_page_are_all_counted(audience: Audience) -> None:
+    for number in range(250):
+        await _note(audience, _created(audience, "s1", campaign_id=f"camp_{number:03}"))
+    assert len(await _estimate(audience)) == 250
