@@ -6,9 +6,9 @@ from functools import partial
 
 import stamina
 from fastapi import FastAPI
-from pymongo.errors import PyMongoError
 from service_kit.api.app import create_api
 from service_kit.kafka.consumer import RetryPolicy
+from service_kit.mongo.client import is_unavailable
 from service_kit.process import Part, api_part, run_process
 from service_kit.settings import load_settings
 from service_kit.wiring import ServiceWiring
@@ -49,7 +49,7 @@ class Wiring(ServiceWiring):
     async def prepare(self) -> None:
         """Create the indexes; a database that is away is waited for."""
         async for attempt in stamina.retry_context(
-            on=PyMongoError, attempts=None, timeout=None, wait_max=self.settings.consumer_retry_max_seconds
+            on=is_unavailable, attempts=None, timeout=None, wait_max=self.settings.consumer_retry_max_seconds
         ):
             with attempt:
                 await self.ledger.prepare()
@@ -123,8 +123,8 @@ def build_aggregator(wiring: Wiring, progress: Progress) -> tuple[FaustSource, d
         "faust": source.run,
         "fold": lambda: fold_for_ever(source, aggregator, most=settings.fold_batch),
         "catch-up": lambda: catch_up_for_ever(
-            catch_up,
-            source,
+            catch_up.look,
+            silence=source.silence,
             every_seconds=settings.catch_up_seconds,
             silent_seconds=settings.source_silent_seconds,
             progress=progress,

@@ -41,9 +41,8 @@ class FaustSource:
         self._heard = monotonic()
         self.started = asyncio.Event()
 
-    @property
-    def silent_seconds(self) -> float:
-        """How long ago the last message came (or the source was made)."""
+    def silence(self) -> float:
+        """Seconds since the last message came (or the source was made)."""
         return monotonic() - self._heard
 
     async def run(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from service_kit.logging import get_logger
 
-from stats_service.application.catch_up import CatchUp
+from stats_service.application.catch_up import Look
 from stats_service.application.ports import Partition, Record
 from stats_service.entrypoints.aggregator import Aggregator, Progress, is_waitable
 from stats_service.metrics import ANNOUNCED, CAUGHT_UP, RESETS
@@ -22,11 +22,6 @@ class SourceHangs(Exception):
 
 class Source(Protocol):
     """Gives messages and takes acknowledgements."""
-
-    @property
-    def silent_seconds(self) -> float:
-        """How long ago the last message came."""
-        ...
 
     async def take(self, most: int) -> list[Any]:
         """The next messages, at least one."""
@@ -55,18 +50,21 @@ async def fold_for_ever(source: Source, aggregator: Aggregator, *, most: int) ->
 
 
 async def catch_up_for_ever(
-    catch_up: CatchUp,
-    source: Source,
+    look_at_the_log: Callable[[], Awaitable[Look]],
     *,
+    silence: Callable[[], float],
     every_seconds: float,
     silent_seconds: float,
     progress: Progress,
 ) -> None:
-    """Compare positions with the log again and again. Raises SourceHangs."""
+    """Compare positions with the log again and again. Raises SourceHangs.
+
+    `silence` says how many seconds ago the consumer delivered its last message.
+    """
     mended = 0
     while True:
         try:
-            look = await catch_up.look()
+            look = await look_at_the_log()
         except Exception as error:
             if not is_waitable(error):
                 raise
@@ -78,8 +76,8 @@ async def catch_up_for_ever(
                           reason="it was beyond the end: the topic was made anew or cut")  # fmt: skip
             CAUGHT_UP.inc(len(look.filled))
             mended = mended + 1 if look.filled else 0
-            if mended >= LOOKS_BEFORE_REPLACING and source.silent_seconds > silent_seconds:
-                raise SourceHangs(f"{source.silent_seconds:.0f} s without a message")
+            if mended >= LOOKS_BEFORE_REPLACING and silence() > silent_seconds:
+                raise SourceHangs(f"{silence():.0f} s without a message")
         progress.beat()
         await asyncio.sleep(every_seconds)
 

@@ -1,0 +1,225 @@
+"""In-memory stand-ins for the ports, and the messages that tests send."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from contracts.envelope import encode, new_event
+from contracts.events.campaign import CampaignCreated, Failure, Totals
+from contracts.events.delivery import DeliveryRecorded, TallyRow
+from contracts.events.execution import ExecutionFailed, ExecutionPlanned
+from service_kit.ports import Tx
+from service_kit.testing.fakes import staged
+from stats_service.application.ports import Announced, Bounds, Partition, PositionMoved, Record
+from stats_service.domain.fold import Changes, ExecutionState, Known, ShardKey, ShardState
+from stats_service.domain.numbers import Counts, Numbers
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NO_TOTALS = Totals(targeted=0, successful=0, failed=0, skipped=0, unknown=0)
+
+
+@dataclass
+class InMemoryStats:
+    """Positions, ledger, numbers and announcements; writes happen at commit."""
+
+    offsets: dict[Partition, int] = field(default_factory=dict)
+    shards: dict[ShardKey, ShardState] = field(default_factory=dict)
+    executions: dict[str, ExecutionState] = field(default_factory=dict)
+    numbers: dict[str, Numbers] = field(default_factory=dict)
+    revisions: dict[str, int] = field(default_factory=dict)
+    told: dict[str, datetime] = field(default_factory=dict)
+    dirty: set[str] = field(default_factory=set)
+    orgs: dict[str, str] = field(default_factory=dict)
+
+    async def all(self) -> Mapping[Partition, int]:
+        return dict(self.offsets)
+
+    async def read(self, partition: Partition) -> int:
+        return self.offsets.setdefault(partition, -1)
+
+    async def read_in(self, tx: Tx, partition: Partition) -> int:
+        if partition not in self.offsets:
+            raise PositionMoved
+        return self.offsets[partition]
+
+    async def move(self, tx: Tx, partition: Partition, *, before: int, after: int) -> None:
+        if self.offsets.get(partition) != before:
+            raise PositionMoved
+        staged(tx, lambda: self.offsets.update({partition: after}))
+
+    async def known(self, tx: Tx, shards: Iterable[ShardKey], executions: Iterable[str]) -> Known:
+        return Known(
+            {key: self.shards[key] for key in shards if key in self.shards},
+            {key: self.executions[key] for key in executions if key in self.executions},
+        )
+
+    async def apply(self, tx: Tx, changes: Changes) -> None:
+        staged(tx, lambda: self._apply(changes))
+
+    def _apply(self, changes: Changes) -> None:
+        self.shards |= changes.shards
+        self.executions |= changes.executions
+        self.orgs |= {seen.campaign: seen.org for seen in changes.campaigns.values()}
+        for campaign, more in changes.numbers.items():
+            mine = self.numbers.setdefault(campaign, Numbers(org=more.org))
+            for part in ("sent", "delivered", "failed", "skipped", "unknown"):
+                setattr(mine.counts, part, getattr(mine.counts, part) + getattr(more.counts, part))
+            for part in ("total", "completed", "failed"):
+                setattr(mine.tasks, part, getattr(mine.tasks, part) + getattr(more.tasks, part))
+            self.revisions[campaign] = self.revisions.get(campaign, 0) + 1
+            self.dirty.add(campaign)
+
+    async def org_of(self, campaign: str) -> str | None:
+        return self.orgs.get(campaign)
+
+    async def counts(self, campaign: str) -> Counts:
+        return replace(self.numbers[campaign].counts) if campaign in self.numbers else Counts()
+
+    async def due(self, before: datetime, limit: int) -> Sequence[str]:
+        return [item for item in sorted(self.dirty) if self.told.get(item, EPOCH) <= before][:limit]
+
+    async def take(self, tx: Tx, campaign: str, now: datetime) -> Announced | None:
+        if campaign not in self.dirty:
+            return None
+        numbers = self.numbers[campaign]
+        copy = Numbers(numbers.org, replace(numbers.counts), replace(numbers.tasks))
+        staged(tx, lambda: self._tell(campaign, now))
+        return Announced(campaign, self.revisions[campaign], copy)
+
+    def _tell(self, campaign: str, now: datetime) -> None:
+        self.dirty.discard(campaign)
+        self.told[campaign] = now
+
+
+@dataclass
+class InMemoryLog:
+    """A topic's partitions as lists; `start` is the first offset that retention left."""
+
+    kept: dict[Partition, list[Record]] = field(default_factory=dict)
+    start: int = 0
+
+    async def bounds(self, topics: Collection[str]) -> Mapping[Partition, Bounds]:
+        return {part: Bounds(self.start, len(records)) for part, records in self.kept.items()}
+
+    async def read(self, partition: Partition, start: int, stop: int) -> AsyncIterator[Sequence[Record]]:
+        records = self.kept[partition][max(start, self.start) : stop]
+        for at in range(0, len(records), 3):
+            yield records[at : at + 3]
+
+
+@pytest.fixture
+def stats() -> InMemoryStats:
+    return InMemoryStats()
+
+
+@pytest.fixture
+def topics_log() -> InMemoryLog:
+    return InMemoryLog()
+
+
+@pytest.fixture
+def partition() -> Partition:
+    return Partition("delivery-events", 3)
+
+
+def window_event(window: int = 0, **changes: Any) -> bytes:
+    """`delivery.recorded` of one contact reached, unless `changes` say otherwise."""
+    given: dict[str, Any] = {
+        "campaign_id": "camp_1",
+        "execution_id": "exec_1",
+        "shard": 0,
+        "step": 0,
+        "shard_completed": False,
+        "tally": [TallyRow(minute=29_000_000, message_id="msg_1", status="successful", count=1)],
+        "recorded_at": NOW,
+    } | changes
+    org = given.pop("org", "acme")
+    data = DeliveryRecorded(window=window, **given)
+    return encode(
+        new_event(
+            data,
+            source="execution-service",
+            subject=data.campaign_id,
+            org=org,
+            time=NOW,
+            event_id=f"{data.execution_id}:{data.shard}:{window}",
+        )
+    )
+
+
+def planned_event(shards: int, **changes: Any) -> bytes:
+    """`execution.planned`."""
+    given = {
+        "campaign_id": "camp_1",
+        "execution_id": "exec_1",
+        "targeted": shards,
+        "planned_at": NOW,
+    } | changes
+    data = ExecutionPlanned(shards=shards, **given)
+    return encode(new_event(data, source="execution-service", subject=data.campaign_id, org="acme", time=NOW))
+
+
+def failed_event(shards_failed: int, **changes: Any) -> bytes:
+    """`execution.failed`."""
+    given = {
+        "campaign_id": "camp_1",
+        "execution_id": "exec_1",
+        "failure": Failure(code="BOT_UNAUTHORIZED", message="the bot's token is not valid"),
+        "totals": NO_TOTALS,
+        "failed_at": NOW,
+    } | changes
+    data = ExecutionFailed(shards_failed=shards_failed, **given)
+    return encode(new_event(data, source="execution-service", subject=data.campaign_id, org="acme", time=NOW))
+
+
+def created_event(
+    campaign: str = "camp_1", *, org: str = "acme", sequence: int = 1, name: str = "A"
+) -> bytes:
+    """`campaign.created`."""
+    data = CampaignCreated(campaign_id=campaign, name=name, type="message", status="draft")
+    event = new_event(data, source="campaign-service", subject=campaign, org=org, time=NOW, sequence=sequence)
+    return encode(event)
+
+
+def changed(raw: bytes, path: str, value: Any) -> bytes:
+    """`raw` with the field at the dotted `path` set to `value`."""
+    body = json.loads(raw)
+    *parents, last = path.split(".")
+    place = body
+    for name in parents:
+        place = place[int(name)] if isinstance(place, list) else place[name]
+    place[last] = value
+    return json.dumps(body).encode()
+
+
+@dataclass(frozen=True)
+class Events:
+    """Makers of event bytes."""
+
+    window: Callable[..., bytes] = window_event
+    planned: Callable[..., bytes] = planned_event
+    failed: Callable[..., bytes] = failed_event
+    created: Callable[..., bytes] = created_event
+    changed: Callable[[bytes, str, Any], bytes] = changed
+
+
+@pytest.fixture
+def events() -> Events:
+    return Events()
+
+
+@pytest.fixture
+def records(partition: Partition) -> Callable[..., list[Record]]:
+    """Bodies → records with ascending offsets from `first`."""
+
+    def make(bodies: Iterable[bytes], first: int = 0) -> list[Record]:
+        return [
+            Record(partition.topic, partition.number, offset, b"camp_1", body)
+            for offset, body in enumerate(bodies, first)
+        ]
+
+    return make

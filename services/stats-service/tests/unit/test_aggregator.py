@@ -1,0 +1,151 @@
+"""Failures become waiting, parking, or reading the log; nothing is lost, nothing counts twice."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from service_kit.errors import Retryable
+from service_kit.kafka.consumer import RetryPolicy
+from service_kit.testing.fakes import InMemoryTransactions
+from stats_service.application.fold_batch import Batch, Folded, fold_batch
+from stats_service.application.ports import LogAway, Partition, PositionMoved, Record
+from stats_service.domain.facts import WindowRecorded
+from stats_service.entrypoints.aggregator import Aggregator, Progress
+
+ATTEMPTS = 2
+
+
+class Rig:
+    """An aggregator on fakes, and what it parked."""
+
+    def __init__(self, stats: Any, log: Any) -> None:
+        self.parked: list[tuple[int, str]] = []
+        self.folds = 0
+        self.before_fold: Callable[[Batch], None] = lambda _batch: None
+        self._fold = partial(fold_batch, transactions=InMemoryTransactions(), positions=stats, ledger=stats)
+        self.aggregator = Aggregator(
+            self.fold,
+            positions=stats,
+            topics_log=log,
+            park=self.park,
+            retry=RetryPolicy(first_seconds=0, most_seconds=0, max_attempts=ATTEMPTS),
+            progress=Progress(),
+        )
+
+    async def fold(self, batch: Batch) -> Folded:
+        self.folds += 1
+        self.before_fold(batch)
+        return await self._fold(batch)
+
+    async def park(self, record: Record, reason: str) -> None:
+        self.parked.append((record.offset, reason))
+
+
+@pytest.fixture
+def rig(stats: Any, topics_log: Any) -> Rig:
+    return Rig(stats, topics_log)
+
+
+async def test_messages_are_counted_and_the_position_follows(
+    rig: Rig, stats: Any, events: Any, records: Any, partition: Partition
+) -> None:
+    await rig.aggregator.take(partition, records([events.window(0), events.window(1)]))
+    assert (await stats.counts("camp_1")).sent == 2
+    assert stats.offsets[partition] == 1
+
+
+async def test_a_replay_of_everything_changes_nothing(
+    rig: Rig, stats: Any, events: Any, records: Any, partition: Partition
+) -> None:
+    batch = records([events.window(number) for number in range(4)])
+    await rig.aggregator.take(partition, batch)
+    await rig.aggregator.take(partition, batch)
+    await rig.aggregator.take(partition, batch[2:])
+    assert (await stats.counts("camp_1")).sent == 4
+    assert stats.offsets[partition] == 3
+
+
+async def test_an_event_published_twice_counts_once(
+    rig: Rig, stats: Any, events: Any, records: Any, partition: Partition
+) -> None:
+    await rig.aggregator.take(partition, records([events.window(0), events.window(0), events.planned(5)]))
+    await rig.aggregator.take(partition, records([events.planned(5), events.window(0)], first=3))
+    assert (await stats.counts("camp_1")).sent == 1
+    assert stats.numbers["camp_1"].tasks.total == 5
+
+
+async def test_unreadable_messages_are_parked_and_the_rest_counts(
+    rig: Rig, stats: Any, events: Any, records: Any, partition: Partition
+) -> None:
+    broken = events.changed(events.window(), "data.window", "x")
+    await rig.aggregator.take(partition, records([events.window(0), b"{", broken, events.window(1)]))
+    assert [offset for offset, _ in rig.parked] == [1, 2]
+    assert (await stats.counts("camp_1")).sent == 2
+    assert stats.offsets[partition] == 3
+
+
+async def test_what_the_consumer_skipped_is_read_from_the_log(
+    rig: Rig, stats: Any, topics_log: Any, events: Any, records: Any, partition: Partition
+) -> None:
+    everything = records([events.window(number) for number in range(12)])
+    topics_log.kept[partition] = everything
+    await rig.aggregator.take(partition, everything[:2])
+    await rig.aggregator.take(partition, [everything[9], everything[11]])
+    assert (await stats.counts("camp_1")).sent == 12
+    assert stats.offsets[partition] == 11
+
+
+async def test_what_retention_took_is_passed_over(
+    rig: Rig, stats: Any, topics_log: Any, events: Any, records: Any, partition: Partition
+) -> None:
+    everything = records([events.window(number) for number in range(8)])
+    topics_log.kept[partition], topics_log.start = everything, 5
+    await rig.aggregator.take(partition, everything[7:])
+    assert (await stats.counts("camp_1")).sent == 3
+    assert stats.offsets[partition] == 7
+
+
+@pytest.mark.parametrize("error", [Retryable(), TimeoutError(), OSError(), LogAway()])
+async def test_a_dependency_that_is_away_is_waited_for_longer_than_any_number_of_attempts(
+    rig: Rig, stats: Any, events: Any, records: Any, partition: Partition, error: Exception
+) -> None:
+    def away(_batch: Batch) -> None:
+        if rig.folds < ATTEMPTS * 10:
+            raise error
+
+    rig.before_fold = away
+    await rig.aggregator.take(partition, records([events.window(0)]))
+    assert (await stats.counts("camp_1")).sent == 1
+    assert rig.parked == []
+
+
+async def test_another_instance_that_was_faster_is_noticed(
+    rig: Rig, stats: Any, events: Any, records: Any, partition: Partition
+) -> None:
+    batch = records([events.window(0), events.window(1)])
+    other = Rig(stats, None)
+
+    def moved(_batch: Batch) -> None:
+        if rig.folds == 1:
+            raise PositionMoved
+
+    await other.aggregator.take(partition, batch[:1])
+    rig.before_fold = moved
+    await rig.aggregator.take(partition, batch)
+    assert (await stats.counts("camp_1")).sent == 2
+
+
+async def test_the_one_fact_that_cannot_be_stored_is_found_and_parked(
+    rig: Rig, stats: Any, events: Any, records: Any, partition: Partition
+) -> None:
+    def refuse(batch: Batch) -> None:
+        for _, fact in batch.facts:
+            if isinstance(fact, WindowRecorded) and fact.window == 5:
+                raise ValueError("the driver cannot encode it")
+
+    rig.before_fold = refuse
+    await rig.aggregator.take(partition, records([events.window(number) for number in range(9)]))
+    assert rig.parked == [(5, "ValueError")]
+    assert (await stats.counts("camp_1")).sent == 8
+    assert stats.offsets[partition] == 8
