@@ -58,6 +58,16 @@ replay: .venv/.synced ## Put dead-lettered events back: SERVICE=campaign-service
 native-mongo: .venv/.synced ## Build the fast MongoDB-compatible server (needs Rust)
 	@$(DEVSTACK) native-mongo
 
+# ---- containers (docker compose up -d --build --wait) -----------------------------------------------
+# Needs Docker and a bare python3, nothing of .venv.
+
+.PHONY: compose-env compose-token
+compose-env: ## Write the secrets of docker compose to .env, once
+	@python3 deploy/compose/make_env.py .env
+
+compose-token: ## Print a token for the containers: ORG=acme ROLE=admin
+	@docker compose exec -T -e ORG -e ROLE campaign-api python - < deploy/compose/mint_token.py
+
 # ---- checks ---------------------------------------------------------------------------------------
 
 .PHONY: lint

@@ -4,9 +4,6 @@ import asyncio
 import time
 from collections.abc import Iterable
 
-from aiokafka.errors import KafkaError
-from service_kit.kafka.create_topics import create_topics as create
-
 from devstack import probes, processes
 from devstack.components import kafka
 from devstack.errors import StackError
@@ -46,6 +43,9 @@ def given_urls(settings: StackSettings) -> None:
 
 def create_topics(settings: StackSettings) -> None:
     """Create the declared topics that are missing. Raises StackError when Kafka keeps refusing."""
+    from aiokafka.errors import KafkaError  # noqa: PLC0415 - most commands do not need the driver
+    from service_kit.kafka.create_topics import create_topics as create  # noqa: PLC0415
+
     servers = kafka.bootstrap_servers(settings)
     deadline = time.monotonic() + TOPICS_SECONDS
     while True:

@@ -1,6 +1,7 @@
 """The commands behind `make up`, `make down` and their neighbours."""
 
 import os
+import signal
 import subprocess
 import sys
 from typing import Annotated
@@ -23,6 +24,8 @@ Only = Annotated[str, typer.Option(envvar="ONLY", help="Program names, separated
 
 def main() -> None:
     """Run one command; every foreseen failure is one line on stderr and exit code 1."""
+    # Ending `up` leaves nothing half started, whichever signal ends it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         app()
     except StackError as error:

@@ -29,7 +29,13 @@ def of_stack(stack_dir: Path) -> list[psutil.Process]:
 
 def _mark(process: psutil.Process) -> str | None:
     try:
-        return process.environ().get(MARKER) if _lives(process) else None
+        if not _lives(process):
+            return None
+        if process.name() == "redis-server":
+            # It writes its title over its environment, but stays in its data folder.
+            folder = Path(process.cwd())
+            return str(folder.parents[1]) if folder.parts[-2:] == ("data", "redis") else None
+        return process.environ().get(MARKER)
     except (psutil.Error, OSError):  # ended meanwhile, or another user's
         return None
 
@@ -84,8 +90,10 @@ def listener(port: int) -> psutil.Process | None:
     """Who listens on `port`, as far as this user may see."""
     with contextlib.suppress(psutil.Error, OSError):
         for connection in psutil.net_connections(kind="tcp"):
-            listens = connection.status == psutil.CONN_LISTEN and connection.laddr
-            if listens and connection.laddr.port == port and connection.pid:
+            address = connection.laddr
+            if not address or address[1] != port:  # (host, port), or empty
+                continue
+            if connection.status == psutil.CONN_LISTEN and connection.pid:
                 return psutil.Process(connection.pid)
     return None
 

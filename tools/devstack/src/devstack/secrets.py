@@ -3,6 +3,7 @@
 import base64
 import os
 import secrets
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,11 +39,12 @@ def load_or_create(stack_dir: Path) -> dict[str, str]:
 def _create(path: Path) -> None:
     """Write the whole file beside its place, then link it: two first calls at once agree on one file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    key = base64.b64encode(secrets.token_bytes(32)).decode()
-    values = (secrets.token_urlsafe(48), f"k1:{key}", secrets.token_urlsafe(32))
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.writelines(f"{name}={value}\n" for name, value in zip(NAMES, values, strict=True))
+    encryption = base64.b64encode(secrets.token_bytes(32)).decode()
+    values = (secrets.token_urlsafe(48), f"k1:{encryption}", secrets.token_urlsafe(32))
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600
+    draft = Path(name)
+    with os.fdopen(handle, "w") as file:
+        file.writelines(f"{key}={value}\n" for key, value in zip(NAMES, values, strict=True))
         file.flush()
         os.fsync(file.fileno())
     try:

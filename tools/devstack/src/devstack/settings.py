@@ -58,6 +58,9 @@ class StackSettings(BaseSettings):
     stack_start_timeout_seconds: float = 120
     """How long one start may take until everything is healthy."""
 
+    stack_stop_seconds: int = 20
+    """How long a program may take to stop before it is killed; more than the services' own drain time."""
+
     kafka_bootstrap_servers: str | None = None
     kafka_replication_factor: int = 1
     mongo_url: str | None = None

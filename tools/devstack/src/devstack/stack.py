@@ -24,7 +24,7 @@ from devstack.components import kafka, mongo, redis
 from devstack.errors import StackError
 from devstack.program import Program, Stage
 from devstack.settings import StackSettings
-from devstack.supervisor import DOWN_STATES, STOP_SECONDS, Supervisor, render_config
+from devstack.supervisor import DOWN_STATES, Supervisor, render_config
 from devstack.watch import Watch
 
 POLL_SECONDS = 0.1
@@ -153,7 +153,7 @@ class Stack:
         for row in self.status():
             record = self._supervisor.info().get(row.name, {})
             age = int(record.get("now", 0)) - int(record.get("start", 0))
-            if row.problem and row.state == "RUNNING" and age > SICK_AFTER_SECONDS:
+            if row.problem and row.state in ("RUNNING", "STARTING") and age > SICK_AFTER_SECONDS:
                 self._stop_all([row.name])
 
     def _note(self, digest: str) -> None:
@@ -189,7 +189,7 @@ class Stack:
         left = processes.of_stack(self.settings.stack_dir)
         if left:
             progress(f"stopping {len(left)} processes that an earlier start left behind")
-            processes.stop(left, grace_seconds=STOP_SECONDS)
+            processes.stop(left, grace_seconds=self.settings.stack_stop_seconds)
 
     # -- down ---------------------------------------------------------------------------------------
 
@@ -210,7 +210,7 @@ class Stack:
             self._stop_all(infrastructure)
             self._end_daemon()
         left = processes.of_stack(self.settings.stack_dir)
-        processes.stop(left, grace_seconds=STOP_SECONDS)
+        processes.stop(left, grace_seconds=self.settings.stack_stop_seconds)
         self._supervisor.clean()
         survivors = processes.of_stack(self.settings.stack_dir)
         if survivors:
@@ -222,7 +222,7 @@ class Stack:
     def _stop_all(self, names: Collection[str]) -> None:
         for name in names:
             self._supervisor.stop(name)
-        deadline = time.monotonic() + STOP_SECONDS + 5
+        deadline = time.monotonic() + self.settings.stack_stop_seconds + 5
         while time.monotonic() < deadline:
             info = self._supervisor.info()
             if all(info.get(name, {}).get("statename", "STOPPED") in DOWN_STATES for name in names):
@@ -234,7 +234,7 @@ class Stack:
         with contextlib.suppress(OSError, ValueError, psutil.Error):
             daemon = psutil.Process(int(pid_file.read_text()))
             self._supervisor.shutdown()
-            processes.wait_gone([daemon], seconds=STOP_SECONDS)
+            processes.wait_gone([daemon], seconds=self.settings.stack_stop_seconds)
 
     def reset(self) -> None:
         """`down`, then wipe data, logs and generated files. The secrets and the cache stay."""
@@ -242,9 +242,7 @@ class Stack:
             self._down()
             for folder in (self.settings.data_dir, self.settings.log_dir):
                 shutil.rmtree(folder, ignore_errors=True)
-            (self.settings.data_dir.parent / "run" / "digest").unlink(missing_ok=True)
-            with contextlib.suppress(FileNotFoundError):
-                (self.settings.data_dir / "mongo.engine").unlink()
+            (self.settings.run_dir / "digest").unlink(missing_ok=True)
 
     # -- for tests ----------------------------------------------------------------------------------
 

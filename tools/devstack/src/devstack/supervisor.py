@@ -27,8 +27,6 @@ from devstack.processes import MARKER
 from devstack.program import Program
 from devstack.settings import StackSettings
 
-STOP_SECONDS = 20
-"""How long a program may take to stop before it is killed; more than the services' own drain time."""
 _UNREACHABLE = (OSError, http.client.HTTPException, xmlrpc.client.Error, EOFError)
 DOWN_STATES = ("STOPPED", "EXITED", "FATAL", "UNKNOWN")
 
@@ -69,7 +67,7 @@ def _section(program: Program, settings: StackSettings) -> str:
         "redirect_stderr=true\nstdout_logfile_maxbytes=20MB\nstdout_logfile_backups=2\n"
         # A program that dies within startsecs is tried again after 1, 2, 3 … seconds.
         "autostart=false\nautorestart=true\nstartsecs=2\nstartretries=100\n"
-        f"stopsignal=TERM\nstopwaitsecs={STOP_SECONDS}\nstopasgroup=true\nkillasgroup=true\n"
+        f"stopsignal=TERM\nstopwaitsecs={settings.stack_stop_seconds}\nstopasgroup=true\nkillasgroup=true\n"
     )
 
 

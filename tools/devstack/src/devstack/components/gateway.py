@@ -21,7 +21,8 @@ def program(settings: StackSettings) -> Program:
         command=(_find(),),
         stage=Stage.EDGE,
         ports={"GATEWAY_PORT": settings.gateway_port, "GATEWAY_ADMIN_PORT": admin},
-        probe=probes.http(f"http://127.0.0.1:{admin}/ping"),
+        # Its ping answers even when it could not read the route table. This route is in the table.
+        probe=probes.http(f"http://127.0.0.1:{admin}/gateway-errors/502", expected=502),
         environment=environment(settings),
     )
 

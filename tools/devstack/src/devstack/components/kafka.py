@@ -158,6 +158,9 @@ def render_config(settings: StackSettings) -> str:
         "share.coordinator.state.topic.min.isr": "1",
         # Index files are preallocated per partition and rewritten at every stop.
         "log.index.size.max.bytes": "1048576",
+        # A killed broker is let in again only when its old session has expired; 9 s by default.
+        "broker.session.timeout.ms": "3000",
+        "broker.heartbeat.interval.ms": "500",
         "num.network.threads": "2",
         "num.io.threads": "4",
     }

@@ -9,9 +9,6 @@ import shutil
 import sys
 from pathlib import Path
 
-import pymongo
-from pymongo.errors import OperationFailure, PyMongoError
-
 from devstack import probes
 from devstack.errors import StackError
 from devstack.program import Program, Stage
@@ -107,6 +104,9 @@ def command(engine: str, binary: str, settings: StackSettings) -> tuple[str, ...
 
 def initiate(settings: StackSettings) -> None:
     """Make a fresh mongod a replica set of one. Harmless when it is one, or does not answer yet."""
+    import pymongo  # noqa: PLC0415 - most commands do not need the driver
+    from pymongo.errors import OperationFailure, PyMongoError  # noqa: PLC0415
+
     member = {"_id": 0, "host": f"127.0.0.1:{settings.mongo_port}"}
     try:
         with pymongo.MongoClient[dict[str, object]](url(settings), serverSelectionTimeoutMS=500) as client:
