@@ -1,25 +1,25 @@
-"""The only place that wires: ports to adapters, for each process. Nothing connects at import.
+"""The only place that wires: ports to adapters, parts to processes. Nothing connects at import."""
 
-The processes themselves, which put these parts under an HTTP server or a consumer loop, are in
-`entrypoints/processes.py`.
-"""
-
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import stamina
-from service_kit.clock import Clock, SystemClock
+from service_kit.clock import SystemClock
+from service_kit.kafka.consumer import ConsumerLoop
 from service_kit.mongo.client import Client, Database, is_unavailable
 from service_kit.mongo.transactions import MongoTransactions
 from service_kit.outbox.mongo_outbox import MongoOutbox
 from service_kit.outbox.relay import Relay
-from service_kit.ports import Inbox, Outbox, Transactions
-from service_kit.settings import ServiceSettings
+from service_kit.process import Part, api_part, run_process
+from service_kit.settings import ServiceSettings, load_settings
 from service_kit.wiring import ServiceWiring
 
 from campaign_service.adapters.http_preflight import HttpPreflight
 from campaign_service.adapters.mongo_campaigns import MongoCampaigns
 from campaign_service.adapters.mongo_templates import MongoTemplates
-from campaign_service.application.ports import Campaigns, Preflight, Templates
+from campaign_service.application.parts import ApiParts, ConsumerParts
+from campaign_service.application.ports import Preflight
+from campaign_service.entrypoints.api.app import create_app
+from campaign_service.entrypoints.subscriptions import subscriptions
 from campaign_service.settings import ApiSettings
 
 SERVICE = "campaign-service"
@@ -27,29 +27,6 @@ PATIENTLY = stamina.AsyncRetryingCaller(attempts=None, timeout=None, wait_initia
     is_unavailable
 )
 """Calls until the database answers: a process does not die because a dependency starts later than it."""
-
-
-@dataclass(frozen=True, slots=True)
-class ApiParts:
-    """What the routes work with."""
-
-    campaigns: Campaigns
-    templates: Templates
-    preflight: Preflight
-    transactions: Transactions
-    outbox: Outbox
-    clock: Clock
-
-
-@dataclass(frozen=True, slots=True)
-class ConsumerParts:
-    """What the event handlers work with."""
-
-    campaigns: Campaigns
-    transactions: Transactions
-    inbox: Inbox
-    outbox: Outbox
-    clock: Clock
 
 
 class Wiring(ServiceWiring):
@@ -114,3 +91,58 @@ async def build_api_parts(
         outbox=outbox,
         clock=clock,
     )
+
+
+class _Process:
+    """What the three have in common: wiring that is made inside the event loop, readiness, the end."""
+
+    def __init__(self) -> None:
+        self.wiring: Wiring | None = None
+        self.loop: ConsumerLoop | None = None
+
+    async def ready(self) -> bool:
+        consuming = self.loop is None or self.loop.ready.is_set()
+        return self.wiring is not None and consuming and await self.wiring.database_answers()
+
+    async def close(self) -> None:
+        if self.wiring is not None:
+            await self.wiring.close()
+
+
+def run_api() -> None:
+    """The HTTP API, until a signal comes."""
+    settings = load_settings(ApiSettings)
+    process = _Process()
+
+    async def prepare() -> Mapping[str, Part]:
+        process.wiring = wiring = Wiring(settings)
+        app = create_app(await wiring.api_parts(settings), settings)
+        return {"api": api_part(app, settings)}
+
+    run_process("campaign-api", settings, prepare=prepare, ready=process.ready, close=process.close)
+
+
+def run_relay() -> None:
+    """The outbox relay, until a signal comes."""
+    settings = load_settings(ServiceSettings)
+    process = _Process()
+
+    async def prepare() -> Mapping[str, Part]:
+        process.wiring = wiring = Wiring(settings)
+        return {"relay": (await wiring.outbox_relay()).run}
+
+    run_process("campaign-relay", settings, prepare=prepare, ready=process.ready, close=process.close)
+
+
+def run_consumer() -> None:
+    """The event handlers, until a signal comes."""
+    settings = load_settings(ServiceSettings)
+    process = _Process()
+
+    async def prepare() -> Mapping[str, Part]:
+        process.wiring = wiring = Wiring(settings)
+        handlers = subscriptions(await wiring.consumer_parts())
+        process.loop = wiring.consumer(handlers, group="campaign-consumer")
+        return {"consumer": process.loop.run}
+
+    run_process("campaign-consumer", settings, prepare=prepare, ready=process.ready, close=process.close)

@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import jwt
 import pytest
-from campaign_service.bootstrap import ApiParts, ConsumerParts, build_api_parts
-from campaign_service.entrypoints.processes import create_app
+from campaign_service.application.parts import ApiParts, ConsumerParts
+from campaign_service.bootstrap import build_api_parts
+from campaign_service.entrypoints.api.app import create_app
 from campaign_service.settings import ApiSettings
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
 from pydantic import SecretStr

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from campaign_service.bootstrap import ApiParts
+from campaign_service.application.parts import ApiParts
 from campaign_service.domain.campaign import Statistics
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from service_kit.errors import DependencyDown
@@ -36,6 +36,7 @@ async def test_a_campaign_is_created_and_shown_as_the_contract_says(
     for field in ("name", "description", "type", "goals", "budget", "startDate"):
         assert detail[field] == black_friday[field]
     assert detail["endDate"] == "2124-11-30T23:59:59Z"
+    assert '"budget":10000,' in shown.text and '"totalCost":0}' in shown.text
     assert detail["targetAudience"] == {"segments": ["seg789"], "totalCount": 0}
     assert (detail["createdBy"], detail["status"], detail["failure"]) == ("editor-1", "draft", None)
     [message] = detail["messages"]

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from campaign_service.application.parts import ApiParts, ConsumerParts
 from campaign_service.application.start_campaign import StartCampaign, start_campaign
-from campaign_service.bootstrap import ApiParts, ConsumerParts
 from campaign_service.domain.campaign import Campaign
 from campaign_service.entrypoints.subscriptions import subscriptions
 from contracts.envelope import Envelope, new_event

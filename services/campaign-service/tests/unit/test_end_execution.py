@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from campaign_service.bootstrap import ConsumerParts
+from campaign_service.application.parts import ConsumerParts
 from campaign_service.domain.campaign import Campaign
 from campaign_service.entrypoints.subscriptions import subscriptions
 from contracts.envelope import Envelope, EventData, new_event

@@ -11,7 +11,7 @@ from contracts.events.statistics import StatisticsUpdated
 
 from campaign_service.application.end_execution import complete_campaign, fail_campaign
 from campaign_service.application.note_numbers import note_audience, note_statistics
-from campaign_service.bootstrap import ConsumerParts
+from campaign_service.application.parts import ConsumerParts
 
 Handler = Callable[[Any], Awaitable[None]]
 

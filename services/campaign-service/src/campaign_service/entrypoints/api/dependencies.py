@@ -4,7 +4,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Query, Request
 
-from campaign_service.bootstrap import ApiParts
+from campaign_service.application.parts import ApiParts
 
 
 def _parts(request: Request) -> ApiParts:

@@ -36,8 +36,8 @@ def _not_blank(value: str) -> str:
     return value
 
 
-def _short(value: float) -> float:
-    """5000 rather than 5000.0."""
+def _short(value: float) -> int | float:
+    """5000 rather than 5000.0, as the contract shows numbers."""
     return int(value) if float(value).is_integer() else value
 
 

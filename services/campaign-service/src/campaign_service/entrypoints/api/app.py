@@ -1,0 +1,21 @@
+"""The HTTP API of campaign-service."""
+
+from fastapi import FastAPI
+from service_kit.api.app import create_api
+from service_kit.settings import ServiceSettings
+
+from campaign_service.application.parts import ApiParts
+from campaign_service.entrypoints.api import campaigns, templates
+from campaign_service.entrypoints.errors import STATUSES
+
+
+def create_app(parts: ApiParts, settings: ServiceSettings) -> FastAPI:
+    """The HTTP API on `parts`."""
+    app = create_api(
+        title="campaign-service",
+        routers=[campaigns.router, templates.router],
+        settings=settings,
+        statuses=STATUSES,
+    )
+    app.state.parts = parts
+    return app
