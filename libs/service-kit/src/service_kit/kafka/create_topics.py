@@ -4,9 +4,13 @@ import asyncio
 import os
 import sys
 
+import stamina
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from contracts.topics import ALL_TOPICS
+
+START_SECONDS = 60
+"""How long a broker that is starting may refuse: it listens before it knows its controller."""
 
 
 async def create_topics(bootstrap_servers: str, *, replication_factor: int) -> list[str]:
@@ -35,12 +39,22 @@ async def create_topics(bootstrap_servers: str, *, replication_factor: int) -> l
         await admin.close()
 
 
+async def _create_patiently(bootstrap_servers: str, *, replication_factor: int) -> list[str]:
+    created: list[str] = []
+    async for attempt in stamina.retry_context(
+        on=(KafkaError, OSError), attempts=None, timeout=START_SECONDS, wait_initial=0.2, wait_max=2
+    ):
+        with attempt:
+            created = await create_topics(bootstrap_servers, replication_factor=replication_factor)
+    return created
+
+
 def main() -> None:
-    """Exit 0 when all topics exist."""
+    """Exit 0 when all topics exist, 1 when Kafka still refuses after a minute."""
     servers = os.environ["KAFKA_BOOTSTRAP_SERVERS"]
     factor = int(os.environ.get("KAFKA_REPLICATION_FACTOR", "1"))
     try:
-        created = asyncio.run(create_topics(servers, replication_factor=factor))
+        created = asyncio.run(_create_patiently(servers, replication_factor=factor))
     except (KafkaError, OSError) as error:
         sys.exit(f"error: topics could not be created on {servers}: {error!r}")
     sys.stdout.write(f"topics: {len(created)} created, {len(ALL_TOPICS) - len(created)} already there\n")
