@@ -63,7 +63,7 @@ class InMemoryStats:
     def _apply(self, changes: Changes) -> None:
         self.shards |= changes.shards
         self.executions |= changes.executions
-        self.orgs |= {seen.campaign: seen.org for seen in changes.campaigns.values()}
+        self.orgs = {seen.campaign: seen.org for seen in changes.campaigns.values()} | self.orgs
         for campaign, more in changes.numbers.items():
             mine = self.numbers.setdefault(campaign, Numbers(org=more.org))
             for part in ("sent", "delivered", "failed", "skipped", "unknown"):

@@ -39,8 +39,9 @@ class Wiring(ServiceWiring):
 
     settings: Settings
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, service=SERVICE)
+    def __init__(self, settings: Settings, *, database: str = SERVICE) -> None:
+        super().__init__(settings, service=database)
+        self.service = SERVICE
         self.settings = settings
         self.ledger = MongoLedger(self.database, clock=self.clock)
         self.positions = MongoPositions(self.database)

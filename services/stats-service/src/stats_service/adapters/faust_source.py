@@ -16,11 +16,33 @@ from time import monotonic
 from typing import Any
 
 import faust
+from aiokafka.errors import KafkaError
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from mode.threads import WorkerThread
 from service_kit.logging import get_logger
 
 from stats_service.application.ports import Record
 
 log = get_logger()
+
+
+STOP_SECONDS = 3
+
+
+class LeavableThread(WorkerThread):
+    """Faust's Kafka thread, without a say in when the process ends.
+
+    The original blocks the event loop until the thread is done, for ever when it is joining its group,
+    and as no daemon keeps the interpreter from exiting.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.daemon = True
+
+    def stop(self) -> None:
+        """Give the thread a moment."""
+        self.is_stopped.wait(timeout=1)
 
 
 class SourceEnded(Exception):
@@ -47,16 +69,24 @@ class FaustSource:
 
     async def run(self) -> None:
         """Consume for ever; a broker that is away is waited for. Raises SourceEnded."""
-        for noisy in ("faust", "mode", "aiokafka"):
-            logging.getLogger(noisy).setLevel("CRITICAL" if noisy == "aiokafka" else "WARNING")
-        app = await self._start()
-        self.started.set()
-        try:
-            await app.wait_until_stopped()
-            raise SourceEnded(repr(app.crash_reason))
-        finally:
-            self.started.clear()
-            await app.stop()
+        AIOKafkaConsumerThread.Worker = LeavableThread
+        while True:
+            for noisy, level in (("faust", "WARNING"), ("mode", "WARNING"), ("aiokafka", "CRITICAL")):
+                logging.getLogger(noisy).setLevel(level)
+            app = self._app()
+            try:
+                await app.start()
+                if not app.crashed:
+                    self.started.set()
+                    await app.wait_until_stopped()
+                    raise SourceEnded(repr(app.crash_reason))
+                log.warning("source.waiting", reason=type(app.crash_reason).__name__)
+            except (KafkaError, OSError) as error:
+                log.warning("source.waiting", reason=type(error).__name__)
+            finally:
+                self.started.clear()
+                await _stop(app)
+            await asyncio.sleep(self._retry_seconds)
 
     async def take(self, most: int) -> list[Any]:
         """The next messages in order of arrival, at least one, at most `most`: what is there."""
@@ -76,21 +106,6 @@ class FaustSource:
         """Let Faust commit them, once their effect is stored."""
         for event in events:
             event.ack()
-
-    async def _start(self) -> Any:
-        while True:
-            app = self._app()
-            try:
-                await app.start()
-            except Exception as error:
-                log.warning("source.waiting", reason=type(error).__name__)
-                await app.stop()
-                await asyncio.sleep(self._retry_seconds)
-            else:
-                if not app.crashed:
-                    return app
-                await app.stop()
-                await asyncio.sleep(self._retry_seconds)
 
     def _app(self) -> Any:
         app = faust.App(
@@ -121,3 +136,14 @@ class FaustSource:
         topic = app.topic(*self._topics, key_type=bytes, value_type=bytes)
         app.agent(topic, name="enqueue", concurrency=1)(enqueue)
         return app
+
+
+async def _stop(app: Any) -> None:
+    """Stop in bounded time: nothing is lost by not stopping, so what Faust says of it is of no interest."""
+    for noisy in ("faust", "mode"):
+        logging.getLogger(noisy).setLevel("CRITICAL")
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await app.stop()
+    except Exception as error:
+        log.warning("source.not_stopped", reason=type(error).__name__)

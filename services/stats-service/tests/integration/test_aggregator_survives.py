@@ -1,0 +1,169 @@
+"""The aggregator process on real Kafka and MongoDB, killed in the middle: the numbers equal a recount."""
+
+import asyncio
+import os
+import random
+import signal
+import socket
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from contracts.catalogue import decode
+from contracts.events.delivery import TallyRow
+from contracts.ids import new_id
+from service_kit.testing.waiting import eventually
+
+pytestmark = pytest.mark.integration
+
+DATABASE = "stats-service"
+SHARDS, WINDOWS = 4, 40
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Aggregator:
+    """The process, and starting it again."""
+
+    environment: dict[str, str]
+    process: asyncio.subprocess.Process | None = None
+
+    async def start(self, **settings: str) -> None:
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "stats_service",
+            "aggregator",
+            env={**os.environ, **self.environment, **settings, "ADMIN_PORT": str(free_port())},
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+
+    async def end(self, sign: signal.Signals) -> int:
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.send_signal(sign)
+        return await asyncio.wait_for(self.process.wait(), 30)
+
+
+@dataclass
+class History:
+    """Everything that happened in one campaign, and what it must add up to."""
+
+    campaign: str
+    events: list[tuple[str, bytes]] = field(default_factory=list)
+    totals: Counter[str] = field(default_factory=Counter)
+
+
+def make_history(events: Any, seed: int) -> History:
+    chance = random.Random(seed)
+    history = History(new_id("camp"))
+    execution = new_id("exec")
+    ids = {"campaign_id": history.campaign, "execution_id": execution}
+    history.events.append(("campaign-events", events.created(history.campaign)))
+    history.events.append(("execution-events", events.planned(SHARDS, **ids)))
+    history.totals["tasksTotal"] = SHARDS
+    for window in range(WINDOWS):
+        for shard in range(SHARDS):
+            rows = []
+            for status, error in (("successful", None), ("failed", "USER_BLOCKED"), ("skipped", "X")):
+                count = chance.randint(1, 20)
+                minute = 29_000_000 + window // 20
+                rows.append(
+                    TallyRow(minute=minute, message_id="msg_1", status=status, error_code=error, count=count)
+                )
+                name = "delivered" if status == "successful" else status
+                history.totals[name] += count
+                history.totals["sent"] += count if status != "skipped" else 0
+            last = window == WINDOWS - 1
+            history.totals["tasksCompleted"] += last
+            body = events.window(window, shard=shard, shard_completed=last, tally=rows, **ids)
+            history.events.append(("delivery-events", body))
+            if chance.random() < 0.2:
+                history.events.append(("delivery-events", body))
+    return history
+
+
+@pytest.fixture
+async def aggregator(
+    kafka_bootstrap_servers: str, mongo_url: str, mongo_client: Any
+) -> AsyncIterator[Aggregator]:
+    await mongo_client.drop_database(DATABASE)
+    aggregator = Aggregator(
+        {
+            "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap_servers,
+            "MONGO_URL": mongo_url,
+            "JWT_SECRET": "a-secret-of-the-tests-that-is-long-enough",
+            "FOLD_BATCH": "7",
+        }
+    )
+    yield aggregator
+    if aggregator.process is not None:
+        await aggregator.end(signal.SIGKILL)
+    await mongo_client.drop_database(DATABASE)
+
+
+@pytest.fixture
+async def producer(kafka_bootstrap_servers: str) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(bootstrap_servers=kafka_bootstrap_servers, acks="all")
+    await producer.start()
+    yield producer
+    await producer.stop()
+
+
+async def test_killed_again_and_again_the_numbers_equal_a_recount(
+    aggregator: Aggregator, producer: AIOKafkaProducer, mongo_client: Any, events: Any
+) -> None:
+    history = make_history(events, seed=7)
+    numbers = mongo_client[DATABASE]["numbers"]
+
+    async def read() -> dict[str, int]:
+        row = await numbers.find_one({"_id": history.campaign}) or {}
+        return {name: row.get(name, 0) for name in history.totals}
+
+    async def publish(part: list[tuple[str, bytes]]) -> None:
+        key = history.campaign.encode()
+        for topic, body in part:
+            await producer.send(topic, body, key=key)
+        await producer.flush()
+
+    quarter = len(history.events) // 4
+    parts = [history.events[at : at + quarter] for at in range(0, len(history.events), quarter)]
+    before = 0
+    # The first life has Faust alone; the others also meet the group's wait for a member that died.
+    for sign, part in zip((signal.SIGKILL, signal.SIGTERM, signal.SIGKILL), parts, strict=False):
+        first = before == 0
+        await aggregator.start(CATCH_UP_SECONDS="600" if first else "0.5")
+        await publish(part)
+        seen = await eventually(read, partial(_more, before), seconds=60, every=0.01)
+        before = seen["sent"]
+        assert await aggregator.end(sign) == (0 if sign is signal.SIGTERM else -sign)
+    await aggregator.start(CATCH_UP_SECONDS="0.5")
+    await publish([item for part in parts[3:] for item in part])
+    await eventually(read, lambda now: now == dict(history.totals), seconds=60)
+    await _the_minutes_and_the_last_announcement_agree(mongo_client[DATABASE], history)
+
+
+def _more(before: int, now: dict[str, int]) -> bool:
+    return now["sent"] > before
+
+
+async def _the_minutes_and_the_last_announcement_agree(database: Any, history: History) -> None:
+    rows = await database["minutes"].find({"campaignId": history.campaign}).to_list(None)
+    assert sum(row["sent"] for row in rows) == history.totals["sent"]
+    assert sum(row["skipped"] for row in rows) == history.totals["skipped"]
+
+    async def last_told() -> int:
+        told = await database["outbox"].find({"key": history.campaign}).to_list(None)
+        return max((decode(bytes(row["value"])).data.statistics.messages_sent for row in told), default=0)
+
+    await eventually(last_told, lambda sent: sent == history.totals["sent"])
