@@ -9,6 +9,7 @@ from execution_service.domain.errors import (
     SegmentExists,
     SegmentNotFound,
 )
+from execution_service.domain.errors_engine import CampaignNotFound, CursorInvalid, ExecutionNotFound
 
 STATUSES: dict[type[ServiceError], int] = {
     ContactNotFound: 404,
@@ -16,4 +17,7 @@ STATUSES: dict[type[ServiceError], int] = {
     SegmentExists: 409,
     BotNotFound: 404,
     BotExists: 409,
+    CampaignNotFound: 404,
+    ExecutionNotFound: 404,
+    CursorInvalid: 400,
 }

@@ -4,10 +4,12 @@ from fastapi import FastAPI
 from service_kit.api.app import create_api
 
 from execution_service.bootstrap import SERVICE, Wiring
+from execution_service.bootstrap_engine import show_progress
 from execution_service.entrypoints.api.audience import Audience
 from execution_service.entrypoints.api.bots import bots_router
 from execution_service.entrypoints.api.contacts import IMPORT_PATH, contacts_router
 from execution_service.entrypoints.api.internal import internal_router
+from execution_service.entrypoints.api.progress import progress_router
 from execution_service.entrypoints.api.segments import segments_router
 from execution_service.entrypoints.errors import STATUSES
 
@@ -27,7 +29,12 @@ def build_app(wiring: Wiring) -> FastAPI:
     settings = wiring.execution_settings
     return create_api(
         title=SERVICE,
-        routers=[contacts_router(audience), segments_router(audience), bots_router(audience)],
+        routers=[
+            contacts_router(audience),
+            segments_router(audience),
+            bots_router(audience),
+            progress_router(show_progress(wiring)),
+        ],
         internal_routers=[internal_router(audience, token=settings.internal_token.get_secret_value())],
         settings=settings,
         statuses=STATUSES,

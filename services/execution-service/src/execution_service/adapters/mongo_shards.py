@@ -1,0 +1,190 @@
+"""Shards in MongoDB.
+
+`shards` {_id: `<executionId>:<no>`, executionId, org, campaignId, no, size, steps, step, queue, next, window,
+retry[] ([position, tries, waits, dueAt]), passed[], counts{}, errors{}, state, owner, epoch, dueAt}.
+`shard_contacts` {_id: shard, executionId, contacts[]}: written once, apart, so that progress reads and
+window writes do not carry them.
+
+`state` is pending, leased, done, or parked (its execution ended without it). `dueAt` says when the shard
+may be leased: pending ones from their due time on, leased ones when the lease expires; done and parked
+ones have none. So one index finds all work.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from pymongo import ReturnDocument
+from service_kit.mongo.client import Database, Document
+from service_kit.mongo.transactions import session_of
+from service_kit.ports import Tx
+
+from execution_service.application.ports_engine import LeaseLost, ShardLease
+from execution_service.domain.execution import Execution, ShardSums
+from execution_service.domain.outcomes import Candidate
+from execution_service.domain.window import ShardState, Waiting
+
+
+class MongoShards:
+    """Shards of all executions in `database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._shards = database["shards"]
+        self._contacts = database["shard_contacts"]
+
+    async def prepare(self) -> None:
+        """Create the indexes."""
+        await self._shards.create_index([("dueAt", 1)])
+        await self._shards.create_index([("executionId", 1), ("state", 1)])
+
+    async def add(
+        self, tx: Tx, execution: Execution, *, number: int, contacts: Sequence[str], due: datetime
+    ) -> None:
+        """A new shard, to be leased from `due` on."""
+        session, shard_id = session_of(tx), f"{execution.execution_id}:{number}"
+        state = ShardState(size=len(contacts), steps=len(execution.snapshot.messages))
+        row = {
+            "_id": shard_id,
+            "executionId": execution.execution_id,
+            "org": execution.org,
+            "campaignId": execution.campaign_id,
+            "no": number,
+            "size": state.size,
+            "steps": state.steps,
+            "state": "pending",
+            "owner": None,
+            "epoch": 0,
+            "dueAt": due,
+            **_changing(state),
+        }
+        people = {"_id": shard_id, "executionId": execution.execution_id, "contacts": list(contacts)}
+        await self._contacts.insert_one(people, session=session)
+        await self._shards.insert_one(row, session=session)
+
+    async def lease(self, owner: str, *, now: datetime, seconds: float, deadline: float) -> ShardLease | None:
+        """Take the one that has waited longest, or whose lease has expired."""
+        row = await self._shards.find_one_and_update(
+            {"dueAt": {"$lte": now}},
+            {
+                "$set": {"state": "leased", "owner": owner, "dueAt": now + timedelta(seconds=seconds)},
+                "$inc": {"epoch": 1},
+            },
+            sort=[("dueAt", 1)],
+            return_document=ReturnDocument.AFTER,
+        )
+        if row is None:
+            return None
+        people = await self._contacts.find_one({"_id": row["_id"]})
+        return ShardLease(
+            shard_id=row["_id"],
+            execution_id=row["executionId"],
+            org=row["org"],
+            campaign_id=row["campaignId"],
+            number=row["no"],
+            owner=owner,
+            epoch=row["epoch"],
+            contacts=people["contacts"] if people else [],
+            state=_state(row),
+            deadline=deadline,
+        )
+
+    async def renew(self, lease: ShardLease, *, until: datetime) -> None:
+        """Hold on. Raises LeaseLost."""
+        answer = await self._shards.update_one(_ours(lease), {"$set": {"dueAt": until}})
+        if answer.matched_count != 1:
+            raise LeaseLost(lease.shard_id)
+
+    async def advance(self, tx: Tx, lease: ShardLease, state: ShardState, *, until: datetime) -> bool:
+        """Store the state with a window opened. False when no row has the state before it."""
+        answer = await self._shards.update_one(
+            _ours(lease, window=lease.state.window),
+            {"$set": {**_changing(state), "dueAt": until}},
+            session=session_of(tx),
+        )
+        return answer.matched_count == 1
+
+    async def save(self, tx: Tx, lease: ShardLease, state: ShardState, *, until: datetime) -> None:
+        """Store the state with the window closed. Raises LeaseLost."""
+        change: Document = {"$set": {**_changing(state), "dueAt": until}}
+        if state.done:
+            change = {"$set": {**_changing(state), "state": "done", "owner": None}, "$unset": {"dueAt": ""}}
+        answer = await self._shards.update_one(
+            _ours(lease, window=state.window), change, session=session_of(tx)
+        )
+        if answer.matched_count != 1:
+            raise LeaseLost(lease.shard_id)
+
+    async def release(self, lease: ShardLease, *, due: datetime) -> None:
+        """Let others take it from `due` on. Harmless when it is not ours."""
+        await self._shards.update_one(
+            _ours(lease), {"$set": {"state": "pending", "owner": None, "dueAt": due}}
+        )
+
+    async def park(self, lease: ShardLease) -> None:
+        """Its execution has ended without it. Harmless when it is not ours."""
+        await self._shards.update_one(
+            _ours(lease), {"$set": {"state": "parked", "owner": None}, "$unset": {"dueAt": ""}}
+        )
+
+    async def sums(self, execution_id: str) -> ShardSums:
+        """The sum over the execution's shards; each shard is one consistent document."""
+        targeted = undone = 0
+        counts: Counter[str] = Counter()
+        errors: Counter[str] = Counter()
+        rows = self._shards.find(
+            {"executionId": execution_id}, {"_id": 0, "size": 1, "counts": 1, "errors": 1, "state": 1}
+        )
+        async for row in rows:
+            targeted += row["size"]
+            undone += row["state"] != "done"
+            counts.update(row["counts"])
+            errors.update(row["errors"])
+        return ShardSums(targeted, dict(counts), dict(errors), undone)
+
+    async def any_undone(self, execution_id: str) -> bool:
+        """Whether a shard of the execution is not done."""
+        undone = {"executionId": execution_id, "state": {"$in": ["pending", "leased", "parked"]}}
+        return await self._shards.find_one(undone, {"_id": 1}) is not None
+
+
+def _ours(lease: ShardLease, *, window: int | None = None) -> Document:
+    """Matches the shard while the lease is ours, at `window` if given."""
+    mine: Document = {"_id": lease.shard_id, "state": "leased", "owner": lease.owner, "epoch": lease.epoch}
+    return mine if window is None else {**mine, "window": window}
+
+
+def _changing(state: ShardState) -> dict[str, Any]:
+    return {
+        "step": state.step,
+        "queue": None if state.queue is None else list(state.queue),
+        "next": state.next,
+        "window": state.window,
+        "retry": [
+            [item.candidate.position, item.candidate.tries, item.candidate.waits, item.due]
+            for item in state.retry
+        ],
+        "passed": list(state.passed),
+        "counts": dict(state.counts),
+        "errors": dict(state.errors),
+    }
+
+
+def _state(row: Document) -> ShardState:
+    queue = row["queue"]
+    state = ShardState(
+        size=row["size"],
+        steps=row["steps"],
+        step=row["step"],
+        queue=None if queue is None else tuple(queue),
+        next=row["next"],
+        window=row["window"],
+        retry=tuple(
+            Waiting(Candidate(position, tries, waits), due) for position, tries, waits, due in row["retry"]
+        ),
+        passed=tuple(row["passed"]),
+        counts=row["counts"],
+        errors=row["errors"],
+    )
+    return replace(state, done=row["state"] == "done")

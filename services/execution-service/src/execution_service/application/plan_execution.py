@@ -1,0 +1,145 @@
+"""Planning: the audience is walked once and cut into shards.
+
+Each shard is committed together with the cursor that stands behind its last contact, on the condition
+that the planner still holds the lease. A planner that dies anywhere is followed by one that goes on
+behind the last committed shard: nobody is lost, nobody comes twice. Memory: a few pages.
+"""
+
+from datetime import timedelta
+
+from contracts.envelope import new_event
+from contracts.events.execution import ExecutionPlanned
+from service_kit.clock import Clock
+from service_kit.logging import get_logger
+from service_kit.ports import Outbox, Transactions, Tx
+
+from execution_service.application.finish_execution import SOURCE, FinishExecution
+from execution_service.application.merge_segments import merge_segments
+from execution_service.application.ports import Member
+from execution_service.application.ports_engine import Audience, Executions, LeaseLost, PlanLease, Shards
+from execution_service.application.ports_sending import Senders
+from execution_service.domain.execution import Execution, Plan
+from execution_service.domain.sampling import in_sample
+
+log = get_logger()
+
+
+class PlanExecution:
+    """Leases executions in planning, one at a time, and plans them to the end."""
+
+    def __init__(
+        self,
+        *,
+        executions: Executions,
+        shards: Shards,
+        audience: Audience,
+        senders: Senders,
+        finish: FinishExecution,
+        transactions: Transactions,
+        outbox: Outbox,
+        clock: Clock,
+        shard_size: int,
+        page_size: int,
+        lease_seconds: float,
+    ) -> None:
+        self._executions = executions
+        self._shards = shards
+        self._audience = audience
+        self._senders = senders
+        self._finish = finish
+        self._transactions = transactions
+        self._outbox = outbox
+        self._clock = clock
+        self._shard_size = shard_size
+        self._page_size = page_size
+        self._lease = timedelta(seconds=lease_seconds)
+
+    async def run_once(self, owner: str) -> bool:
+        """Plan one execution as `owner`; False when none waits."""
+        now = self._clock.now()
+        lease = await self._executions.lease_planning(owner, now=now, until=now + self._lease)
+        if lease is None:
+            return False
+        try:
+            await self._plan(lease)
+        except LeaseLost:
+            log.info("plan.lease_lost", execution_id=lease.execution.execution_id)
+        return True
+
+    async def _plan(self, lease: PlanLease) -> None:
+        execution = lease.execution
+        bot = await self._senders.resolve(execution.org, execution.snapshot.bot_id)
+        if bot is None:
+            await self._finish.fail(execution, "BOT_MISSING")
+            return
+        await self._executions.choose_bot(lease, bot)
+        plan = await self._walk(lease, execution.plan)
+        await self._conclude(lease, plan)
+        log.info(
+            "execution.planned", execution_id=execution.execution_id, org=execution.org,
+            campaign_id=execution.campaign_id, targeted=plan.targeted, shards=plan.shards,
+        )  # fmt: skip
+        await self._finish.if_complete(execution)
+
+    async def _walk(self, lease: PlanLease, plan: Plan) -> Plan:
+        """Cut everybody behind `plan.last_key` into shards."""
+        execution = lease.execution
+        held: list[str] = []
+        renewed = self._clock.now()
+        segments = execution.snapshot.audience.segments
+        async for member in merge_segments(
+            self._audience, execution.org, segments, after=plan.last_key, page=self._page_size
+        ):
+            if self._wanted(execution, member):
+                held.append(member.contact_id)
+            if len(held) == self._shard_size:
+                plan = await self._commit(lease, plan, held, member.key)
+                held, renewed = [], self._clock.now()
+            elif self._clock.now() - renewed > self._lease / 3:
+                renewed = self._clock.now()
+                await self._executions.renew(lease, until=renewed + self._lease)
+            last_key = member.key
+        return await self._commit(lease, plan, held, last_key) if held else plan
+
+    @staticmethod
+    def _wanted(execution: Execution, member: Member) -> bool:
+        options, seed = execution.snapshot.options, execution.snapshot.sampling_seed
+        if options.test_mode and not member.tester:
+            return False
+        return in_sample(seed, member.contact_id, options.target_percentage)
+
+    async def _commit(self, lease: PlanLease, plan: Plan, contacts: list[str], last_key: str) -> Plan:
+        """One shard and the cursor behind it, together or not at all."""
+        now = self._clock.now()
+        after = Plan(last_key=last_key, shards=plan.shards + 1, targeted=plan.targeted + len(contacts))
+
+        async def work(tx: Tx) -> None:
+            await self._executions.advance(tx, lease, after, until=now + self._lease)
+            await self._shards.add(tx, lease.execution, number=plan.shards, contacts=contacts, due=now)
+
+        await self._transactions.run(work)
+        return after
+
+    async def _conclude(self, lease: PlanLease, plan: Plan) -> None:
+        """The plan is done: the execution runs, and `execution.planned` says so."""
+        execution, now = lease.execution, self._clock.now()
+        event = new_event(
+            ExecutionPlanned(
+                campaign_id=execution.campaign_id,
+                execution_id=execution.execution_id,
+                test_mode=execution.test_mode,
+                targeted=plan.targeted,
+                shards=plan.shards,
+                planned_at=now,
+            ),
+            source=SOURCE,
+            subject=execution.campaign_id,
+            org=execution.org,
+            time=now,
+        )
+
+        async def work(tx: Tx) -> None:
+            await self._executions.planned(tx, lease, plan, at=now)
+            await self._outbox.add(tx, event)
+
+        await self._transactions.run(work)

@@ -1,0 +1,239 @@
+"""What planning, sending and recording need of the world.
+
+Fenced writes: a shard or a plan is leased with an epoch that grows with every lease. A write of a former
+owner matches nothing and raises `LeaseLost`; inside a transaction that undoes all of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from service_kit.ports import Tx
+
+from execution_service.application.ports import Member
+from execution_service.domain.contact import Contact
+from execution_service.domain.execution import BotRef, Execution, ExecutionStatus, Plan, ShardSums
+from execution_service.domain.outcomes import Final, Status
+from execution_service.domain.window import ShardState
+
+
+class LeaseLost(Exception):
+    """Somebody else owns it now: drop everything, change nothing."""
+
+
+# --- the audience
+
+
+class Audience(Protocol):
+    """The contacts of an organisation."""
+
+    async def walk(self, org: str, segment: str, *, after_key: str, limit: int) -> Sequence[Member]:
+        """The next `limit` contacts of `segment` by ascending key ("" to start)."""
+        ...
+
+    async def by_ids(self, org: str, ids: Sequence[str]) -> Mapping[str, Contact]:
+        """Those of `ids` that exist, by id."""
+        ...
+
+
+# --- executions
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLease:
+    """An execution to plan, ours while `epoch` is the latest."""
+
+    execution: Execution
+    epoch: int
+
+
+class Executions(Protocol):
+    """The executions of all campaigns."""
+
+    async def add(self, tx: Tx, execution: Execution) -> None:
+        """Store a new execution. Raises AlreadyHandled when it is there."""
+        ...
+
+    async def get(self, execution_id: str) -> Execution | None:
+        """The execution."""
+        ...
+
+    async def status(self, execution_id: str) -> ExecutionStatus | None:
+        """Its status alone."""
+        ...
+
+    async def latest(self, org: str, campaign_id: str) -> tuple[bool, Execution | None]:
+        """Whether the organisation has this campaign, and its latest execution."""
+        ...
+
+    async def running(self) -> list[str]:
+        """Ids of the executions that are running, planned to the end."""
+        ...
+
+    async def lease_planning(self, owner: str, *, now: datetime, until: datetime) -> PlanLease | None:
+        """Take one that waits to be planned, or whose planner's lease has expired."""
+        ...
+
+    async def choose_bot(self, lease: PlanLease, bot: BotRef) -> None:
+        """Note the bot. Raises LeaseLost."""
+        ...
+
+    async def renew(self, lease: PlanLease, *, until: datetime) -> None:
+        """Hold on. Raises LeaseLost."""
+        ...
+
+    async def advance(self, tx: Tx, lease: PlanLease, plan: Plan, *, until: datetime) -> None:
+        """Store how far the plan is, and hold on. Raises LeaseLost."""
+        ...
+
+    async def planned(self, tx: Tx, lease: PlanLease, plan: Plan, *, at: datetime) -> None:
+        """The plan is done; the execution is running. Raises LeaseLost."""
+        ...
+
+    async def close(
+        self,
+        tx: Tx,
+        execution_id: str,
+        *,
+        status: ExecutionStatus,
+        among: frozenset[str],
+        at: datetime,
+        failure: tuple[str, str] | None = None,
+    ) -> bool:
+        """Compare-and-set the final status if it is `among` these now; whether this call did it."""
+        ...
+
+
+# --- shards and the ledger
+
+
+@dataclass(slots=True)
+class ShardLease:
+    """A shard in our hands. `deadline` is on the event loop's clock; `state` follows what is stored."""
+
+    shard_id: str
+    execution_id: str
+    org: str
+    campaign_id: str
+    number: int
+    owner: str
+    epoch: int
+    contacts: Sequence[str]
+    state: ShardState
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """An intent: these positions are about to be sent in `step`; `decided` need no sending."""
+
+    shard_id: str
+    execution_id: str
+    org: str
+    number: int
+    shard: int
+    step: int
+    epoch: int
+    positions: Sequence[int]
+    decided: Sequence[Final]
+    opened_at: datetime
+
+
+class Shards(Protocol):
+    """The shards of all executions."""
+
+    async def add(
+        self, tx: Tx, execution: Execution, *, number: int, contacts: Sequence[str], due: datetime
+    ) -> None:
+        """A new shard, to be leased from `due` on."""
+        ...
+
+    async def lease(self, owner: str, *, now: datetime, seconds: float, deadline: float) -> ShardLease | None:
+        """Take the one that has waited longest, or whose lease has expired."""
+        ...
+
+    async def renew(self, lease: ShardLease, *, until: datetime) -> None:
+        """Hold on. Raises LeaseLost."""
+        ...
+
+    async def advance(self, tx: Tx, lease: ShardLease, state: ShardState, *, until: datetime) -> bool:
+        """Store the state with a window opened. False when no row has the state before it."""
+        ...
+
+    async def save(self, tx: Tx, lease: ShardLease, state: ShardState, *, until: datetime) -> None:
+        """Store the state with the window closed. Raises LeaseLost."""
+        ...
+
+    async def release(self, lease: ShardLease, *, due: datetime) -> None:
+        """Let others take it from `due` on. Harmless when it is not ours."""
+        ...
+
+    async def park(self, lease: ShardLease) -> None:
+        """Its execution has ended without it: nobody shall take it. Harmless when it is not ours."""
+        ...
+
+    async def sums(self, execution_id: str) -> ShardSums:
+        """The sum over the execution's shards."""
+        ...
+
+    async def any_undone(self, execution_id: str) -> bool:
+        """Whether a shard of the execution is not done."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """One line of the ledger: what became of one contact in one step."""
+
+    contact_id: str
+    step: int
+    status: Status
+    error_code: str | None
+    variation_id: str | None
+    message_id: int | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerPage:
+    """Rows, and where the next page begins (None: there is none)."""
+
+    rows: Sequence[LedgerRow]
+    next_cursor: str | None
+
+
+class Ledger(Protocol):
+    """The windows: intents before sends, outcomes after."""
+
+    async def open(self, tx: Tx, window: Window) -> None:
+        """Store the intent."""
+        ...
+
+    async def is_open(self, tx: Tx, window: Window) -> bool:
+        """Whether this very intent is stored already (its commit's answer was lost)."""
+        ...
+
+    async def left_open(self, lease: ShardLease) -> Window | None:
+        """The window that the shard's former owner opened and never recorded."""
+        ...
+
+    async def record(
+        self, tx: Tx, window: Window, finals: Sequence[Final], *, epoch: int, at: datetime
+    ) -> bool:
+        """Store the outcomes; False when this epoch already did. Raises LeaseLost when another one did."""
+        ...
+
+    async def count(self, execution_id: str) -> Mapping[Status, int]:
+        """Rows by status, counted in the ledger itself."""
+        ...
+
+    async def page(
+        self, execution_id: str, *, status: Status | None, code: str | None, limit: int, cursor: str | None
+    ) -> LedgerPage:
+        """Rows in the order of sending."""
+        ...
+
+    async def sent_since(self, execution_id: str, since: datetime) -> int:
+        """How many messages the windows recorded since then have sent."""
+        ...

@@ -1,0 +1,123 @@
+"""Before a window is opened: who of the candidates gets what text, and who is decided without sending."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from execution_service.application.ports_engine import Audience, ShardLease
+from execution_service.application.ports_sending import Rendered
+from execution_service.domain.contact import Contact
+from execution_service.domain.execution import Execution
+from execution_service.domain.outcomes import Candidate, Final, Status
+from execution_service.domain.rendering import (
+    MAX_LENGTH,
+    CompiledMessage,
+    MissingField,
+    compile_message,
+    render,
+    values_of,
+    visible_length,
+)
+
+_KEPT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message, ready to be sent."""
+
+    candidate: Candidate
+    contact_id: str
+    chat_id: int
+    variation_id: str | None
+    rendered: Rendered
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Candidates in their order, each one either a letter or decided."""
+
+    items: Sequence[Letter | Final]
+    candidates: Sequence[Candidate]
+
+    @property
+    def letters(self) -> list[Letter]:
+        """Those to be sent."""
+        return [item for item in self.items if isinstance(item, Letter)]
+
+    @property
+    def decided(self) -> list[Final]:
+        """Those that need no sending."""
+        return [item for item in self.items if isinstance(item, Final)]
+
+    def first(self, letters: int) -> "Prepared":
+        """The beginning that holds at most so many letters."""
+        left = letters
+        for index, item in enumerate(self.items):
+            if isinstance(item, Letter):
+                if left == 0:
+                    return Prepared(self.items[:index], self.candidates[:index])
+                left -= 1
+        return self
+
+
+class PrepareWindow:
+    """Loads contacts and renders; keeps the compiled messages of recent executions."""
+
+    def __init__(self, audience: Audience) -> None:
+        self._audience = audience
+        self._compiled: OrderedDict[str, list[CompiledMessage]] = OrderedDict()
+
+    async def __call__(
+        self, execution: Execution, lease: ShardLease, turn: Sequence[Candidate], *, now: datetime
+    ) -> Prepared:
+        """Decide or render each of `turn`."""
+        ids = [lease.contacts[candidate.position] for candidate in turn]
+        contacts = await self._audience.by_ids(lease.org, ids)
+        message = self.messages(execution)[lease.state.step]
+        seed = execution.snapshot.sampling_seed
+        items = [
+            _prepare(message, seed, candidate, contact_id, contacts.get(contact_id), now)
+            for candidate, contact_id in zip(turn, ids, strict=True)
+        ]
+        return Prepared(items, turn)
+
+    def messages(self, execution: Execution) -> list[CompiledMessage]:
+        """The execution's messages, compiled once."""
+        known = self._compiled.get(execution.execution_id)
+        if known is None:
+            known = [compile_message(message) for message in execution.snapshot.messages]
+            self._compiled[execution.execution_id] = known
+            if len(self._compiled) > _KEPT:
+                self._compiled.popitem(last=False)
+        return known
+
+
+def _prepare(
+    message: CompiledMessage,
+    seed: str,
+    candidate: Candidate,
+    contact_id: str,
+    contact: Contact | None,
+    now: datetime,
+) -> Letter | Final:
+    def decided(status: Status, code: str) -> Final:
+        return Final(candidate.position, status, now, code)
+
+    if contact is None:
+        return decided("skipped", "CONTACT_ERASED")
+    if contact.opted_out:
+        return decided("skipped", "OPTED_OUT")
+    variation_id, template = message.choose(seed, contact_id)
+    try:
+        text = render(template, values_of(contact))
+    except MissingField:
+        return decided("skipped", "MISSING_FIELD")
+    length = visible_length(text, template.parse_mode)
+    if length > MAX_LENGTH:
+        return decided("failed", "MESSAGE_TOO_LONG")
+    if length == 0:
+        return decided("failed", "MESSAGE_EMPTY")
+    rendered = Rendered(text, template.parse_mode)
+    return Letter(candidate, contact_id, contact.telegram_chat_id, variation_id, rendered)

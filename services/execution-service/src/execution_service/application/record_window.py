@@ -1,0 +1,170 @@
+"""Storing a window: the intent before, the outcomes after, each in one fenced transaction.
+
+Both may be repeated when the answer of a commit was lost: a second time finds its own first and changes
+nothing. Outcomes are kept at it until they are stored or the lease turns out to be another's: while
+MongoDB is away nobody else can take the shard either, so waiting loses nothing.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+
+from contracts.envelope import Envelope, new_event
+from contracts.events.delivery import DeliveryRecorded, TallyRow
+from service_kit.clock import Clock
+from service_kit.logging import get_logger
+from service_kit.ports import Outbox, Transactions, Tx
+
+from execution_service.application.finish_execution import SOURCE
+from execution_service.application.ports_engine import LeaseLost, Ledger, ShardLease, Shards, Window
+from execution_service.application.ports_sending import Observer
+from execution_service.application.prepare_window import Prepared
+from execution_service.domain.execution import Execution
+from execution_service.domain.outcomes import Back, Final
+from execution_service.domain.window import ShardState, close_window, open_window
+
+log = get_logger()
+
+
+class RecordWindow:
+    """Opens and closes windows of leased shards."""
+
+    def __init__(
+        self,
+        *,
+        shards: Shards,
+        ledger: Ledger,
+        transactions: Transactions,
+        outbox: Outbox,
+        clock: Clock,
+        observer: Observer,
+        lease_seconds: float,
+    ) -> None:
+        self._shards = shards
+        self._ledger = ledger
+        self._transactions = transactions
+        self._outbox = outbox
+        self._clock = clock
+        self._observer = observer
+        self._lease_seconds = lease_seconds
+
+    async def open(self, lease: ShardLease, prepared: Prepared) -> Window:
+        """Store the intent; the lease lasts from now on. Raises LeaseLost."""
+        now = self._clock.now()
+        window = Window(
+            shard_id=lease.shard_id,
+            execution_id=lease.execution_id,
+            org=lease.org,
+            number=lease.state.window,
+            shard=lease.number,
+            step=lease.state.step,
+            epoch=lease.epoch,
+            positions=[letter.candidate.position for letter in prepared.letters],
+            decided=prepared.decided,
+            opened_at=now,
+        )
+        state = open_window(lease.state, prepared.candidates)
+
+        async def work(tx: Tx) -> None:
+            until = self._clock.now() + timedelta(seconds=self._lease_seconds)
+            if await self._shards.advance(tx, lease, state, until=until):
+                await self._ledger.open(tx, window)
+            elif not await self._ledger.is_open(tx, window):
+                raise LeaseLost(lease.shard_id)
+
+        await self._store(lease, work)
+        lease.state = state
+        return window
+
+    async def close(
+        self, lease: ShardLease, execution: Execution, window: Window, results: Sequence[Final | Back]
+    ) -> None:
+        """Store the outcomes, the shard's state and `delivery.recorded`. Raises LeaseLost."""
+        everything = [*window.decided, *results]
+        finals = [item for item in everything if isinstance(item, Final)]
+        state = close_window(lease.state, everything)
+        now = self._clock.now()
+        event = _event(execution, lease, window, finals, state, now)
+
+        async def work(tx: Tx) -> None:
+            if not await self._ledger.record(tx, window, finals, epoch=lease.epoch, at=now):
+                return
+            until = self._clock.now() + timedelta(seconds=self._lease_seconds)
+            await self._shards.save(tx, lease, state, until=until)
+            if finals or state.done:
+                await self._outbox.add(tx, event)
+
+        await self._store(lease, work)
+        lease.state = state
+        self._observer.recorded(finals, back=len(everything) - len(finals))
+
+    async def abandon(self, lease: ShardLease, execution: Execution, window: Window) -> None:
+        """A former owner's intent: what it sent nobody knows, so each position is unknown."""
+        now = self._clock.now()
+        results = [Final(position, "unknown", now, "DELIVERY_UNKNOWN") for position in window.positions]
+        await self.close(lease, execution, window, results)
+        log.warning("window.abandoned", shard_id=lease.shard_id, window=window.number, unknown=len(results),
+                    execution_id=lease.execution_id)  # fmt: skip
+
+    async def _store(self, lease: ShardLease, work: Callable[[Tx], Awaitable[None]]) -> None:
+        """Run `work` until it is stored. Raises LeaseLost."""
+        loop = asyncio.get_running_loop()
+        pause = 0.05
+        while True:
+            began = loop.time()
+            try:
+                await self._transactions.run(work)
+                lease.deadline = began + self._lease_seconds
+                return
+            except LeaseLost:
+                raise
+            except Exception as error:
+                log.warning("window.store_waiting", shard_id=lease.shard_id, reason=type(error).__name__)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 1.0)
+
+
+def _event(
+    execution: Execution,
+    lease: ShardLease,
+    window: Window,
+    finals: Sequence[Final],
+    state: ShardState,
+    at: datetime,
+) -> Envelope[DeliveryRecorded]:
+    """`delivery.recorded` of one window, tallied."""
+    message = execution.snapshot.messages[window.step]
+    tally = Counter(
+        (int(item.at.timestamp() // 60), item.variation_id, item.status, item.code) for item in finals
+    )
+    rows = [
+        TallyRow(
+            minute=minute,
+            message_id=message.id,
+            variation_id=variation,
+            status=status,
+            error_code=code,
+            count=n,
+        )
+        for (minute, variation, status, code), n in tally.items()
+    ]
+    data = DeliveryRecorded(
+        campaign_id=lease.campaign_id,
+        execution_id=lease.execution_id,
+        test_mode=execution.test_mode,
+        shard=lease.number,
+        window=window.number,
+        step=window.step,
+        shard_completed=state.done,
+        tally=rows,
+        recorded_at=at,
+    )
+    return new_event(
+        data,
+        source=SOURCE,
+        subject=lease.campaign_id,
+        org=lease.org,
+        time=at,
+        event_id=f"{lease.execution_id}:{lease.number}:{window.number}",
+    )

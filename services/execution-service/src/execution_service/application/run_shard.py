@@ -1,0 +1,233 @@
+"""A worker's life: lease a shard, send it window by window, go on with another.
+
+A turn of a shard is: who is due → what they get → slots → intent → send → record. The intent is never
+stored without slots, nothing is sent without an intent, and whatever happens in between the next owner
+finds the window open and calls it unknown. A shard that must wait longer than `patience_seconds` is
+given back, so that the runner serves other bots meanwhile.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+
+from service_kit.clock import Clock
+from service_kit.logging import get_logger
+
+from execution_service.application.finish_execution import FinishExecution
+from execution_service.application.ports_engine import Executions, LeaseLost, Ledger, ShardLease, Shards
+from execution_service.application.ports_sending import (
+    Grant,
+    Limiter,
+    LimiterUnavailable,
+    Observer,
+    Sender,
+    Senders,
+)
+from execution_service.application.prepare_window import Prepared, PrepareWindow
+from execution_service.application.record_window import RecordWindow
+from execution_service.application.send_window import SendWindow, SentWindow
+from execution_service.application.silence import Silence
+from execution_service.domain.execution import UNDERWAY, Execution
+from execution_service.domain.window import candidates, next_due
+
+log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class RunPolicy:
+    """Settings of a runner; seconds, but for `window_size` (contacts)."""
+
+    window_size: int
+    lease_seconds: float
+    patience_seconds: float
+    slice_seconds: float
+    """How long one shard may keep a runner before it queues again."""
+    step_pause_seconds: float
+    """Between two messages to the same chat."""
+    reserve_seconds: float
+    """Nothing is dispatched so close to the end of the lease: an answer and its record need that long."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pause:
+    """Nothing to do for so long."""
+
+    seconds: float
+
+
+class RunShard:
+    """Runs leased shards; one instance serves all runners of a process."""
+
+    def __init__(
+        self,
+        *,
+        executions: Executions,
+        shards: Shards,
+        ledger: Ledger,
+        senders: Senders,
+        limiter: Limiter,
+        silence: Silence,
+        prepare: PrepareWindow,
+        send: SendWindow,
+        record: RecordWindow,
+        finish: FinishExecution,
+        observer: Observer,
+        clock: Clock,
+        policy: RunPolicy,
+        stopping: asyncio.Event,
+    ) -> None:
+        self._executions = executions
+        self._shards = shards
+        self._ledger = ledger
+        self._senders = senders
+        self._limiter = limiter
+        self._silence = silence
+        self._prepare = prepare
+        self._send = send
+        self._record = record
+        self._finish = finish
+        self._observer = observer
+        self._clock = clock
+        self._policy = policy
+        self._stopping = stopping
+
+    async def run_once(self, owner: str) -> bool:
+        """Lease a shard as `owner` and run it; False when none is due."""
+        seconds = self._policy.lease_seconds
+        deadline = asyncio.get_running_loop().time() + seconds
+        lease = await self._shards.lease(owner, now=self._clock.now(), seconds=seconds, deadline=deadline)
+        if lease is None:
+            return False
+        try:
+            await self._run(lease)
+        except LeaseLost:
+            self._observer.lease_lost()
+            log.warning("shard.lease_lost", shard_id=lease.shard_id, execution_id=lease.execution_id)
+        except Exception as error:
+            log.error("shard.interrupted", shard_id=lease.shard_id, exc_info=error)
+            await self._release(lease, 1.0)
+        return True
+
+    async def _run(self, lease: ShardLease) -> None:
+        execution = await self._executions.get(lease.execution_id)
+        if execution is None:
+            await self._shards.park(lease)
+            return
+        abandoned = await self._ledger.left_open(lease)
+        if abandoned is not None:
+            await self._record.abandon(lease, execution, abandoned)
+        slice_end = asyncio.get_running_loop().time() + self._policy.slice_seconds
+        while not lease.state.done:
+            if self._stopping.is_set() or asyncio.get_running_loop().time() > slice_end:
+                await self._release(lease, 0)
+                return
+            if await self._executions.status(lease.execution_id) not in UNDERWAY:
+                await self._shards.park(lease)
+                return
+            pause = await self._turn(lease, execution)
+            if pause is not None and not await self._waited(lease, pause.seconds):
+                return
+        log.info("shard.done", shard_id=lease.shard_id, execution_id=lease.execution_id, **lease.state.counts)
+        await self._finish.if_complete(execution)
+
+    async def _turn(self, lease: ShardLease, execution: Execution) -> _Pause | None:
+        """One window, or why there is none now."""
+        now = self._clock.now()
+        turn = candidates(lease.state, limit=self._policy.window_size, now=now)
+        if not turn:
+            due = next_due(lease.state)
+            return _Pause((due - now).total_seconds() if due else 0)
+        sender = await self._sender(execution)
+        if sender is None:
+            await self._finish.fail(execution, "BOT_MISSING")
+            return None
+        silent = await self._silence.durable(sender.bot.telegram_id)
+        if silent > 0:
+            return _Pause(silent)
+        prepared = await self._prepare(execution, lease, turn, now=now)
+        grant = await self._slots(lease, execution, sender, len(prepared.letters))
+        if grant is None or grant.wait:
+            return _Pause(grant.wait if grant else 0)
+        return await self._deliver(lease, execution, sender, prepared.first(len(grant.slots)), grant)
+
+    async def _deliver(
+        self, lease: ShardLease, execution: Execution, sender: Sender, prepared: Prepared, grant: Grant
+    ) -> _Pause | None:
+        """Intent, sends, record."""
+        step = lease.state.step
+        window = await self._record.open(lease, prepared)
+        sent = await self._send(
+            prepared.letters,
+            sender,
+            grant,
+            org=lease.org,
+            weight=execution.weight,
+            stop_at=lease.deadline - self._policy.reserve_seconds,
+        )
+        await self._record.close(lease, execution, window, sent.results)
+        if sent.unauthorized:
+            await self._finish.fail(execution, "BOT_UNAUTHORIZED")
+        return self._afterwards(lease, sent, step)
+
+    def _afterwards(self, lease: ShardLease, sent: SentWindow, step: int) -> _Pause | None:
+        if sent.not_connected:
+            return _Pause(1.0)
+        if lease.state.step != step:
+            return _Pause(self._policy.step_pause_seconds)
+        return None
+
+    async def _sender(self, execution: Execution) -> Sender | None:
+        bot = execution.bot
+        return await self._senders.open(execution.org, bot.bot_id) if bot else None
+
+    async def _slots(
+        self, lease: ShardLease, execution: Execution, sender: Sender, wanted: int
+    ) -> Grant | None:
+        """Slots for up to `wanted` letters; None when there is no waiting for them here and now."""
+        loop = asyncio.get_running_loop()
+        began, backoff = loop.time(), 0.1
+        if not wanted:
+            return Grant(())
+        while not self._stopping.is_set():
+            try:
+                grant = await self._limiter.reserve(
+                    sender.bot.telegram_id,
+                    per_second=sender.per_second,
+                    wanted=wanted,
+                    weight=execution.weight,
+                )
+            except LimiterUnavailable:
+                grant = Grant((), backoff)
+                backoff = min(backoff * 2, 2.0)
+            if grant.slots:
+                self._observer.limiter_waited(loop.time() - began)
+                return grant
+            if grant.wait > self._policy.patience_seconds:
+                return grant
+            await asyncio.sleep(grant.wait)
+            await self._hold(lease)
+        return None
+
+    async def _waited(self, lease: ShardLease, seconds: float) -> bool:
+        """Wait here when it is short; otherwise give the shard back and say so."""
+        if seconds > self._policy.patience_seconds:
+            await self._release(lease, seconds)
+            return False
+        await asyncio.sleep(max(0.0, seconds))
+        await self._hold(lease)
+        return True
+
+    async def _hold(self, lease: ShardLease) -> None:
+        """Renew when less than half of the lease is left. Raises LeaseLost."""
+        now = asyncio.get_running_loop().time()
+        seconds = self._policy.lease_seconds
+        if lease.deadline - now < seconds / 2:
+            await self._shards.renew(lease, until=self._clock.now() + timedelta(seconds=seconds))
+            lease.deadline = now + seconds
+
+    async def _release(self, lease: ShardLease, after: float) -> None:
+        try:
+            await self._shards.release(lease, due=self._clock.now() + timedelta(seconds=after))
+        except Exception as error:
+            # The lease will expire by itself.
+            log.warning("shard.not_released", shard_id=lease.shard_id, reason=type(error).__name__)

@@ -1,0 +1,146 @@
+"""Puts planning together, and what planner and worker share. Nothing connects at import."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from contracts.envelope import EventData
+from service_kit.kafka.consumer import ConsumerLoop, Handler
+from service_kit.process import Part, owner_name, run_process
+
+from execution_service.adapters.mongo_executions import MongoExecutions
+from execution_service.adapters.mongo_ledger import MongoLedger
+from execution_service.adapters.mongo_shards import MongoShards
+from execution_service.application.accept_execution import accept_execution
+from execution_service.application.finish_execution import FinishExecution
+from execution_service.application.keep_going import keep_going
+from execution_service.application.note_campaign import note_campaign
+from execution_service.application.open_senders import OpenSenders
+from execution_service.application.plan_execution import PlanExecution
+from execution_service.application.show_progress import ShowProgress
+from execution_service.bootstrap import SERVICE, Wiring, estimate_part, until_ready
+from execution_service.settings_engine import EngineSettings
+
+Subscriptions = Callable[..., Mapping[type[EventData], Handler]]
+PROGRESS_WAIT_SECONDS = 2.0
+
+
+class EngineWiring(Wiring):
+    """What the planner and the workers share. Make it inside the event loop."""
+
+    def __init__(self, settings: EngineSettings, *, service: str = SERVICE) -> None:
+        super().__init__(settings, service=service)
+        self.engine_settings = settings
+        self.executions = MongoExecutions(self.database)
+        self.shards = MongoShards(self.database)
+        self.ledger = MongoLedger(self.database)
+        self.senders = OpenSenders(self.bots, keep_seconds=settings.bot_keep_seconds)
+        self.finish = FinishExecution(
+            executions=self.executions,
+            shards=self.shards,
+            transactions=self.transactions,
+            outbox=self.outbox,
+            clock=self.clock,
+        )
+
+    async def prepare_engine(self) -> None:
+        """Create all indexes, as soon as the database is there."""
+        await self.prepare_audience()
+        for store in (self.executions, self.shards, self.ledger):
+            await until_ready(store.prepare)
+
+
+def show_progress(wiring: Wiring) -> ShowProgress:
+    """The use case behind the progress routes, for the API process."""
+    return ShowProgress(
+        executions=MongoExecutions(wiring.database),
+        shards=MongoShards(wiring.database),
+        ledger=MongoLedger(wiring.database),
+        clock=wiring.clock,
+        wait_seconds=PROGRESS_WAIT_SECONDS,
+    )
+
+
+def make_planner(wiring: EngineWiring) -> PlanExecution:
+    """The planning use case."""
+    settings = wiring.engine_settings
+    return PlanExecution(
+        executions=wiring.executions,
+        shards=wiring.shards,
+        audience=wiring.contacts,
+        senders=wiring.senders,
+        finish=wiring.finish,
+        transactions=wiring.transactions,
+        outbox=wiring.outbox,
+        clock=wiring.clock,
+        shard_size=settings.shard_size,
+        page_size=settings.plan_page_size,
+        lease_seconds=settings.plan_lease_seconds,
+    )
+
+
+async def make_consumer(wiring: EngineWiring, subscriptions: Subscriptions) -> ConsumerLoop:
+    """The consumer of campaign events."""
+    inbox = await wiring.inbox("execution-planner")
+    handlers = subscriptions(
+        note=partial(
+            note_campaign,
+            campaigns=wiring.campaigns,
+            marks=wiring.marks,
+            inbox=inbox,
+            transactions=wiring.transactions,
+        ),
+        accept=partial(
+            accept_execution,
+            executions=wiring.executions,
+            campaigns=wiring.campaigns,
+            marks=wiring.marks,
+            inbox=inbox,
+            transactions=wiring.transactions,
+            clock=wiring.clock,
+        ),
+    )
+    return wiring.consumer(handlers, group=SERVICE)
+
+
+def planner_parts(wiring: EngineWiring, consumer: ConsumerLoop) -> dict[str, Part]:
+    """What the planner process does side by side."""
+    settings = wiring.engine_settings
+    planner, owner = make_planner(wiring), owner_name("execution-planner")
+    loop = partial(
+        keep_going, idle_seconds=settings.idle_seconds, retry_seconds=settings.consumer_retry_max_seconds
+    )
+
+    async def sweep() -> bool:
+        await wiring.finish.sweep()
+        return False
+
+    parts: dict[str, Part] = {
+        "consumer": consumer.run,
+        "estimates": estimate_part(wiring, process="execution-planner"),
+        "sweep": partial(loop, sweep, idle_seconds=settings.sweep_seconds),
+    }
+    for number in range(settings.planners):
+        parts[f"planner-{number}"] = partial(loop, partial(planner.run_once, f"{owner}#{number}"))
+    return parts
+
+
+def run_planner(settings: EngineSettings, subscriptions: Subscriptions) -> None:
+    """Consume campaign events, plan executions, keep audiences counted, until a signal comes."""
+    made: list[EngineWiring] = []
+    consumers: list[ConsumerLoop] = []
+
+    async def prepare() -> Mapping[str, Part]:
+        wiring = EngineWiring(settings)
+        made.append(wiring)
+        await wiring.prepare_engine()
+        consumers.append(await make_consumer(wiring, subscriptions))
+        return planner_parts(wiring, consumers[0])
+
+    async def ready() -> bool:
+        return bool(consumers) and consumers[0].ready.is_set() and await made[0].database_answers()
+
+    async def close() -> None:
+        for wiring in made:
+            await wiring.close()
+
+    run_process("execution-planner", settings, prepare=prepare, ready=ready, close=close)

@@ -1,0 +1,161 @@
+"""Puts sending together: the worker process. Nothing connects at import."""
+
+import asyncio
+from collections.abc import Mapping
+
+from redis.asyncio import Redis
+from service_kit.process import Part, owner_name, run_process
+
+from execution_service.adapters.mongo_bot_waits import MongoBotWaits, MongoChatMoves
+from execution_service.adapters.redis_limiter import RedisLimiter
+from execution_service.adapters.telegram_bot_api import TelegramBotApi
+from execution_service.application.keep_going import keep_going
+from execution_service.application.ports_sending import Limiter, Observer
+from execution_service.application.prepare_window import PrepareWindow
+from execution_service.application.record_window import RecordWindow
+from execution_service.application.run_shard import RunPolicy, RunShard
+from execution_service.application.send_window import SendTiming, SendWindow
+from execution_service.application.silence import Silence
+from execution_service.bootstrap_engine import EngineWiring
+from execution_service.metrics_engine import PrometheusObserver
+from execution_service.settings_engine import EngineSettings
+
+
+class Worker:
+    """The runners of one process and what they hold. Make it inside the event loop."""
+
+    def __init__(self, wiring: EngineWiring, *, owner: str) -> None:
+        settings = wiring.engine_settings
+        self._settings = settings
+        self._owner = owner
+        self.stopping = asyncio.Event()
+        timeout = settings.redis_timeout_seconds
+        self.redis: Redis = Redis.from_url(
+            settings.redis_url.get_secret_value(), socket_timeout=timeout, socket_connect_timeout=timeout
+        )
+        self.api = TelegramBotApi(
+            settings.telegram_api_base_url,
+            connect_seconds=settings.telegram_connect_seconds,
+            answer_seconds=settings.telegram_answer_seconds,
+            connections=settings.telegram_connections,
+        )
+        self.run_shard = self._wire(wiring)
+
+    def _wire(self, wiring: EngineWiring) -> RunShard:
+        settings, clock, observer = self._settings, wiring.clock, PrometheusObserver()
+        limiter = RedisLimiter(self.redis)
+        silence = Silence(limiter=limiter, waits=MongoBotWaits(wiring.database), clock=clock)
+        record = RecordWindow(
+            shards=wiring.shards,
+            ledger=wiring.ledger,
+            transactions=wiring.transactions,
+            outbox=wiring.outbox,
+            clock=clock,
+            observer=observer,
+            lease_seconds=settings.shard_lease_seconds,
+        )
+        return RunShard(
+            executions=wiring.executions,
+            shards=wiring.shards,
+            ledger=wiring.ledger,
+            senders=wiring.senders,
+            limiter=limiter,
+            silence=silence,
+            prepare=PrepareWindow(wiring.contacts),
+            send=self._send(wiring, limiter, silence, observer),
+            record=record,
+            finish=wiring.finish,
+            observer=observer,
+            clock=clock,
+            policy=_policy(settings),
+            stopping=self.stopping,
+        )
+
+    def _send(
+        self, wiring: EngineWiring, limiter: Limiter, silence: Silence, observer: Observer
+    ) -> SendWindow:
+        settings = self._settings
+        return SendWindow(
+            api=self.api,
+            moves=MongoChatMoves(wiring.database),
+            limiter=limiter,
+            silence=silence,
+            observer=observer,
+            clock=wiring.clock,
+            timing=SendTiming(
+                late_seconds=settings.slot_late_seconds,
+                patience_seconds=settings.shard_patience_seconds,
+                drain_seconds=settings.drain_seconds,
+            ),
+            stopping=self.stopping,
+        )
+
+    async def run(self) -> None:
+        """Run until cancelled; then let the windows under way end and be recorded."""
+        runners = [
+            asyncio.create_task(self._runner(number), name=f"runner-{number}")
+            for number in range(self._settings.worker_runners)
+        ]
+        try:
+            await asyncio.gather(*runners)
+        except asyncio.CancelledError:
+            self.stopping.set()
+            await asyncio.wait(runners, timeout=self._settings.drain_seconds + 2)
+            raise
+        finally:
+            for runner in runners:
+                runner.cancel()
+
+    async def _runner(self, number: int) -> None:
+        owner = f"{self._owner}#{number}"
+
+        async def turn() -> bool:
+            return await self.run_shard.run_once(owner)
+
+        await keep_going(
+            turn,
+            idle_seconds=self._settings.idle_seconds,
+            retry_seconds=1.0,
+            stopping=self.stopping,
+        )
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self.api.close()
+        await self.redis.aclose()
+
+
+def _policy(settings: EngineSettings) -> RunPolicy:
+    return RunPolicy(
+        window_size=settings.window_size,
+        lease_seconds=settings.shard_lease_seconds,
+        patience_seconds=settings.shard_patience_seconds,
+        slice_seconds=settings.shard_slice_seconds,
+        step_pause_seconds=settings.step_pause_seconds,
+        reserve_seconds=settings.telegram_answer_seconds + 2,
+    )
+
+
+def run_worker(settings: EngineSettings) -> None:
+    """Send, until a signal comes."""
+    made: list[tuple[EngineWiring, Worker]] = []
+
+    async def prepare() -> Mapping[str, Part]:
+        wiring = EngineWiring(settings)
+        worker = Worker(wiring, owner=owner_name("execution-worker"))
+        made.append((wiring, worker))
+        await wiring.prepare_engine()
+        return {"runners": worker.run}
+
+    async def ready() -> bool:
+        return bool(made) and await made[0][0].database_answers()
+
+    async def close() -> None:
+        for wiring, worker in made:
+            await worker.close()
+            await wiring.close()
+
+    run_process(
+        "execution-worker", settings, prepare=prepare, ready=ready, close=close,
+        drain_seconds=settings.drain_seconds + 4,
+    )  # fmt: skip

@@ -1,0 +1,153 @@
+"""/campaigns/:id/progress and /campaigns/:id/recipients: how far it is, and who got what."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from service_kit.api.app import Viewer
+from service_kit.api.envelope import ResponseModel, Success, UtcTime
+
+from execution_service.application.show_progress import Recipient, Recipients, ShowProgress
+from execution_service.domain.outcomes import Status
+from execution_service.domain.progress import Progress
+
+ExecutionId = Annotated[str | None, Query(alias="executionId", max_length=128)]
+
+
+class ProgressNumbers(ResponseModel):
+    """Contacts: total = processed + pending; processed = successful + failed + skipped + unknown."""
+
+    percentage: int
+    processed: int
+    total: int
+    successful: int
+    failed: int
+    skipped: int
+    unknown: int
+    pending: int
+
+
+class ErrorOut(ResponseModel):
+    """Why so many contacts did not get it: failed, skipped and unknown ones alike."""
+
+    code: str
+    count: int
+    message: str
+
+
+class FailureOut(ResponseModel):
+    """Why the execution as a whole could not go on."""
+
+    code: str
+    message: str
+
+
+class ProgressOut(ResponseModel):
+    """`current_rate` is messages a minute over the last minute; 0 when nothing runs."""
+
+    status: Literal["idle", "running", "completed", "failed"]
+    progress: ProgressNumbers
+    current_rate: int
+    estimated_completion: UtcTime | None
+    errors: list[ErrorOut]
+    execution_id: str | None
+    test_mode: bool
+    failure: FailureOut | None
+
+
+class RecipientOut(ResponseModel):
+    """`message_id` is the campaign's message; `telegram_message_id` the one that Telegram made of it."""
+
+    contact_id: str
+    step: int
+    status: Status
+    error_code: str | None
+    variation_id: str | None
+    message_id: str
+    telegram_message_id: int | None
+    at: UtcTime
+
+
+class RecipientsOut(ResponseModel):
+    """A page; `counts` (all rows of the execution by status) comes with the first one."""
+
+    execution_id: str | None
+    recipients: list[RecipientOut]
+    next_cursor: str | None
+    counts: dict[Status, int] | None
+
+
+def progress_router(show: ShowProgress) -> APIRouter:
+    """The routes over `show`."""
+    router = APIRouter(tags=["campaigns"])
+
+    @router.get("/campaigns/{campaign_id}/progress")
+    async def progress(
+        campaign_id: str, caller: Viewer, execution_id: ExecutionId = None
+    ) -> Success[ProgressOut]:
+        """The latest execution's progress, or that of `executionId`."""
+        return Success(data=_progress(await show.progress(caller.org, campaign_id, execution_id)))
+
+    @router.get("/campaigns/{campaign_id}/recipients")
+    async def recipients(
+        campaign_id: str,
+        caller: Viewer,
+        execution_id: ExecutionId = None,
+        status: Annotated[Status | None, Query()] = None,
+        error_code: Annotated[str | None, Query(alias="errorCode", max_length=64)] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        cursor: Annotated[str | None, Query(max_length=64)] = None,
+    ) -> Success[RecipientsOut]:
+        """Who got it, who did not and why, from the ledger."""
+        page = await show.recipients(
+            caller.org, campaign_id, execution_id, status=status, code=error_code, limit=limit, cursor=cursor
+        )
+        return Success(data=_page(page))
+
+    return router
+
+
+def _progress(shown: Progress) -> ProgressOut:
+    execution, totals = shown.execution, shown.sums.totals()
+    failure = execution.failure if execution else None
+    return ProgressOut(
+        status=shown.status,
+        progress=ProgressNumbers(
+            percentage=shown.percentage,
+            processed=shown.sums.processed,
+            total=totals.targeted,
+            successful=totals.successful,
+            failed=totals.failed,
+            skipped=totals.skipped,
+            unknown=totals.unknown,
+            pending=shown.pending,
+        ),
+        current_rate=shown.rate,
+        estimated_completion=shown.estimated_completion,
+        errors=[ErrorOut(code=item.code, count=item.count, message=item.message) for item in shown.errors],
+        execution_id=execution.execution_id if execution else None,
+        test_mode=execution.test_mode if execution else False,
+        failure=FailureOut(code=failure[0], message=failure[1]) if failure else None,
+    )
+
+
+def _page(page: Recipients) -> RecipientsOut:
+    return RecipientsOut(
+        execution_id=page.execution_id,
+        recipients=[_recipient(item) for item in page.recipients],
+        next_cursor=page.next_cursor,
+        counts=dict(page.counts) if page.counts is not None else None,
+    )
+
+
+def _recipient(item: Recipient) -> RecipientOut:
+    row = item.row
+    return RecipientOut(
+        contact_id=row.contact_id,
+        step=row.step,
+        status=row.status,
+        error_code=row.error_code,
+        variation_id=row.variation_id,
+        message_id=item.message_id,
+        telegram_message_id=row.message_id,
+        at=row.at,
+    )

@@ -1,0 +1,45 @@
+"""Settings of the planner and the workers, on top of the service's."""
+
+from pydantic import Field
+
+from execution_service.settings import Settings
+
+
+class EngineSettings(Settings):
+    """Read from the environment, once, in bootstrap."""
+
+    shard_size: int = Field(default=500, ge=1, le=10_000)
+    """Contacts in a shard."""
+    plan_page_size: int = Field(default=1_000, ge=1)
+    """Contacts read at a time while an audience is walked."""
+    planners: int = Field(default=2, ge=1)
+    """Executions that one process plans side by side."""
+    plan_lease_seconds: float = Field(default=10, gt=0)
+    sweep_seconds: float = Field(default=2, gt=0)
+    """Pause between two looks for executions that are complete but still called running."""
+    idle_seconds: float = Field(default=0.1, gt=0)
+    """Pause of a planner or runner that finds nothing to do."""
+
+    worker_runners: int = Field(default=8, ge=1)
+    """Shards that one process sends side by side."""
+    window_size: int = Field(default=200, ge=1, le=1_000)
+    """Contacts in a window at most: what a crash may leave unknown."""
+    shard_lease_seconds: float = Field(default=15, gt=5)
+    """After so long without a sign of life another worker takes the shard."""
+    shard_slice_seconds: float = Field(default=10, gt=0)
+    """How long a shard may keep its runner while others wait."""
+    shard_patience_seconds: float = Field(default=1, gt=0)
+    """A shard that must wait longer is put back."""
+    step_pause_seconds: float = Field(default=1, ge=0)
+    """Between two messages to the same chat: Telegram allows one a second."""
+    slot_late_seconds: float = Field(default=0.05, gt=0)
+    """How late a message may be dispatched after its slot; then it gets a new one."""
+    telegram_connect_seconds: float = Field(default=3, gt=0)
+    telegram_answer_seconds: float = Field(default=8, gt=0)
+    """After so long without an answer nobody knows whether a message was delivered."""
+    telegram_connections: int = Field(default=1_000, ge=1)
+    bot_keep_seconds: float = Field(default=5, gt=0)
+    """How long a bot's token and limits are kept before they are read again."""
+    drain_seconds: float = Field(default=4, gt=0)
+    """How long a stopping worker waits for answers that are under way."""
+    redis_timeout_seconds: float = Field(default=1, gt=0)
