@@ -3,11 +3,11 @@
 from collections.abc import Awaitable, Callable
 
 import uvicorn
-from prometheus_client import make_asgi_app
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import Mount, Route
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 
 Check = Callable[[], Awaitable[bool]]
 
@@ -25,8 +25,11 @@ def admin_server(*, host: str, port: int, live: Check, ready: Check) -> uvicorn.
     async def readyz(_: Request) -> PlainTextResponse:
         return await answer(ready)
 
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
     app = Starlette(
-        routes=[Route("/livez", livez), Route("/readyz", readyz), Mount("/metrics", make_asgi_app())]
+        routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)],
     )
     return quiet_server(app, host=host, port=port)
 
