@@ -9,6 +9,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from http.client import HTTPConnection, HTTPException
 
 Probe = Callable[[], str | None]
 TIMEOUT_SECONDS = 2.0
@@ -17,17 +18,23 @@ TIMEOUT_SECONDS = 2.0
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
-def http(url: str, *, expected: int = 200) -> Probe:
-    """Healthy when `url` answers with the status `expected`."""
+def http(number: int, path: str, *, expected: int = 200) -> Probe:
+    """Healthy when 127.0.0.1:`number` answers a GET of `path` with the status `expected`.
+
+    The standard library's client, because `up` asks hundreds of times and httpx would load the
+    certificates of the world each time.
+    """
 
     def probe() -> str | None:
-        import httpx
-
+        connection = HTTPConnection("127.0.0.1", number, timeout=TIMEOUT_SECONDS)
         try:
-            status = httpx.get(url, timeout=TIMEOUT_SECONDS, trust_env=False).status_code
-        except httpx.HTTPError as error:
-            return f"{url}: {type(error).__name__}"
-        return None if status == expected else f"{url}: {status}"
+            connection.request("GET", path)
+            status = connection.getresponse().status
+        except (OSError, HTTPException) as error:
+            return f"port {number}{path}: {type(error).__name__}"
+        finally:
+            connection.close()
+        return None if status == expected else f"port {number}{path}: {status}"
 
     return probe
 

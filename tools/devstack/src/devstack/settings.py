@@ -55,7 +55,7 @@ class StackSettings(BaseSettings):
     stack_dir: Path = REPOSITORY / ".stack"
     campaigns_cache: Path = Field(default_factory=_default_cache)
     stack_mongo: Literal["auto", "mongod", "secantusd-rs", "secantusd-py"] = "auto"
-    stack_start_timeout_seconds: float = 120
+    stack_start_timeout_seconds: float = 180
     """How long one start may take until everything is healthy."""
 
     stack_stop_seconds: int = 20

@@ -50,7 +50,7 @@ def _simulator(settings: StackSettings) -> Program:
         command=(sys.executable, "-m", "telegram_simulator", "--host", "127.0.0.1", "--port", str(port)),
         stage=Stage.EDGE,
         ports={"SIMULATOR_PORT": port},
-        probe=probes.http(f"http://127.0.0.1:{port}/healthz"),
+        probe=probes.http(port, "/healthz"),
     )
 
 
@@ -60,7 +60,7 @@ def _service(settings: StackSettings, name: str) -> Program:
     admin = settings.port(f"{field}_admin_port")
     ports = {f"{field.upper()}_ADMIN_PORT": admin}
     environment = {"HOST": "127.0.0.1", "ADMIN_PORT": str(admin)}
-    probe = probes.http(f"http://127.0.0.1:{admin}/readyz")
+    probe = probes.http(admin, "/readyz")
     if process == "api":
         port = settings.port(f"{field}_port")
         ports = {f"{field.upper()}_PORT": port, **ports}

@@ -1,5 +1,6 @@
 """Waiting for programs to become healthy, and noticing those that die instead."""
 
+import re
 import time
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from devstack.program import Program
 from devstack.settings import StackSettings
 from devstack.supervisor import DOWN_STATES, Supervisor
 
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.2
 
 
 class Watch:
@@ -92,11 +93,16 @@ class Watch:
 
 
 def last_words(log: Path, limit: int = 160) -> str:
-    """The last line of a log that says something, shortened."""
+    """The line of a log's end that most likely tells the cause, shortened.
+
+    The last line that speaks of an error, else the last one with words; frames and boxes do not count.
+    """
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 8192))
-            lines = file.read().decode("utf-8", "replace").splitlines()
+            lines = file.read().decode("utf-8", "replace").splitlines()[-40:]
     except OSError:
         return ""
-    return next((line.strip()[:limit] for line in reversed(lines) if line.strip()), "")
+    spoken = [text for line in reversed(lines) if len(re.findall(r"\w", text := line.strip("│╭╮╰╯─ \t"))) > 8]
+    errors = [text for text in spoken if re.search(r"error|exception|fatal", text, re.IGNORECASE)]
+    return next(iter(errors or spoken), "")[:limit]

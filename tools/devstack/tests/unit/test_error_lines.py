@@ -15,6 +15,12 @@ def test_without_a_log_the_line_has_only_the_mend() -> None:
 
 def test_the_last_words_are_the_last_line_that_says_something(tmp_path: Path) -> None:
     log = tmp_path / "x.log"
-    log.write_text("first\nJWT_SECRET is missing\n\n  \n")
-    assert last_words(log) == "JWT_SECRET is missing"
+    log.write_text("first line here\n╭─ Error ──╮\n│ No such command 'x'. │\n╰──────────╯\n\n")
+    assert last_words(log) == "No such command 'x'."
     assert last_words(tmp_path / "none.log") == ""
+
+
+def test_the_last_words_prefer_an_error_to_what_follows_it(tmp_path: Path) -> None:
+    log = tmp_path / "x.log"
+    log.write_text("starting up\nerror: JWT_SECRET is missing\nprocess.stopping code=1\n")
+    assert last_words(log) == "error: JWT_SECRET is missing"

@@ -22,7 +22,7 @@ def program(settings: StackSettings) -> Program:
         stage=Stage.EDGE,
         ports={"GATEWAY_PORT": settings.gateway_port, "GATEWAY_ADMIN_PORT": admin},
         # Its ping answers even when it could not read the route table. This route is in the table.
-        probe=probes.http(f"http://127.0.0.1:{admin}/gateway-errors/502", expected=502),
+        probe=probes.http(admin, "/gateway-errors/502", expected=502),
         environment=environment(settings),
     )
 
