@@ -2,9 +2,10 @@
 
 Each line is what a PUT of that contact would be. A batch is one transaction together with the mark
 that the org's audiences changed, so a crash leaves whole batches, and repeating the file is harmless.
-Memory holds one batch.
+While one batch is stored the next one is read: memory holds two.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -68,12 +69,24 @@ async def import_contacts(
 ) -> ImportResult:
     """Store every good line of `lines`; later lines win over earlier ones with the same id."""
     result = ImportResult()
-    async for batch in _batches(lines):
+    storing: asyncio.Task[ImportResult] | None = None
 
-        async def work(tx: Tx, batch: Sequence[ImportLine] = batch) -> ImportResult:
+    async def store(batch: Sequence[ImportLine]) -> ImportResult:
+        async def work(tx: Tx) -> ImportResult:
             return await _store(org, batch, tx, contacts, marks, clock.now())
 
-        result.add(await run_again(transactions, work))
+        return await run_again(transactions, work)
+
+    try:
+        async for batch in _batches(lines):
+            if storing is not None:
+                result.add(await storing)
+            storing = asyncio.create_task(store(batch))
+        if storing is not None:
+            result.add(await storing)
+    finally:
+        if storing is not None:  # the stream broke off: what has been read whole is stored all the same
+            await asyncio.gather(storing, return_exceptions=True)
     return result
 
 
