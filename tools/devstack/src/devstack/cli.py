@@ -17,7 +17,7 @@ from devstack.settings import StackSettings
 from devstack.stack import ProgramStatus, Stack
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Runs the whole system on one machine.")
-out = Console(highlight=False)
+out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False)
 Only = Annotated[str, typer.Option(envvar="ONLY", help="Program names, separated by commas; all when empty.")]
 
@@ -61,7 +61,7 @@ def up(only: Only = "") -> None:
         out.print(f"simulator  {table.telegram_url(stack.settings)}/ledger")
     out.print(f"logs       {stack.settings.log_dir}")
     out.print(
-        "next       make token ORG=acme ROLE=admin · make status · make logs SERVICE=campaign-api · make down"
+        "next       make token ORG=acme ROLE=admin, make status, make logs SERVICE=campaign-api, make down"
     )
 
 
@@ -73,11 +73,14 @@ def down() -> None:
 
 
 @app.command()
-def status(only: Only = "") -> None:
-    """Show every program; exit code 1 unless all are healthy."""
+def status(
+    only: Only = "",
+    check: Annotated[bool, typer.Option("--check", help="Exit code 1 unless all are healthy.")] = False,
+) -> None:
+    """Show every program, its port and its health."""
     rows = _stack(only).as_started().status()
     out.print(_as_table(rows))
-    if any(row.problem for row in rows):
+    if check and any(row.problem for row in rows):
         raise typer.Exit(1)
 
 

@@ -58,7 +58,7 @@ class StackSettings(BaseSettings):
     stack_start_timeout_seconds: float = 180
     """How long one start may take until everything is healthy."""
 
-    stack_stop_seconds: int = 20
+    stack_stop_seconds: int = 30
     """How long a program may take to stop before it is killed; more than the services' own drain time."""
 
     kafka_bootstrap_servers: str | None = None

@@ -134,10 +134,10 @@ class Stack:
             progress("the settings have changed: restarting")
             self._down()
             running = False
+        if running and self._all_well():
+            return
         if not running:
             self._clear_leftovers(progress)
-        if running:
-            self._stop_sick()
         info = self._supervisor.info() if running else {}
         missing = [p for p in programs.values() if info.get(p.name, {}).get("statename") not in _ALIVE]
         checks.ports_free(missing)
@@ -148,13 +148,16 @@ class Stack:
             self._note(digest)
         self._start_in_order(list(programs.values()), progress)
 
-    def _stop_sick(self) -> None:
-        """Stop what has run for a while and is not healthy, so that it is started afresh."""
-        for row in self.status():
-            record = self._supervisor.info().get(row.name, {})
+    def _all_well(self) -> bool:
+        """Whether nothing is left to do. What has run unhealthy for a while is stopped, to start afresh."""
+        rows = self.status()
+        info = self._supervisor.info()
+        for row in rows:
+            record = info.get(row.name, {})
             age = int(record.get("now", 0)) - int(record.get("start", 0))
             if row.problem and row.state in ("RUNNING", "STARTING") and age > SICK_AFTER_SECONDS:
                 self._stop_all([row.name])
+        return not any(row.problem for row in rows)
 
     def _note(self, digest: str) -> None:
         run = self.settings.run_dir
