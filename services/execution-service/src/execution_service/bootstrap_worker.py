@@ -97,7 +97,9 @@ class Worker:
             for number in range(self._settings.worker_runners)
         ]
         try:
-            await asyncio.gather(*runners)
+            # Not gather: cancelled, it would cancel the runners in the middle of their windows.
+            done, _ = await asyncio.wait(runners, return_when=asyncio.FIRST_COMPLETED)
+            raise RuntimeError("a runner ended") from next(iter(done)).exception()
         except asyncio.CancelledError:
             self.stopping.set()
             await asyncio.wait(runners, timeout=self._settings.drain_seconds + 2)

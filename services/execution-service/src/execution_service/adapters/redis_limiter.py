@@ -23,7 +23,6 @@ EMPTY_START = 1_000_000
 KEPT_MS = 3_600_000
 _DRIFT = 1e-4
 """Two clocks may run apart by so much: 100 parts in a million."""
-HIGHEST_WEIGHT = 4
 
 
 class RedisLimiter:
@@ -36,16 +35,24 @@ class RedisLimiter:
         self._offset = math.inf
         self._seen = 0.0
 
-    async def reserve(self, telegram_id: int, *, per_second: float, wanted: int, weight: int) -> Grant:
-        """Up to `wanted` slots at `per_second`. Raises LimiterUnavailable.
-
-        `weight` 1 to 4 limits how much of half a horizon one call may take.
-        """
+    async def reserve(
+        self, telegram_id: int, *, per_second: float, wanted: int, share: str, weight: int
+    ) -> Grant:
+        """Up to `wanted` slots at `per_second`, half a horizon's at most. Raises LimiterUnavailable."""
         spacing = math.ceil(1_000_000 / per_second)
         enough = max(1, HORIZON // 2 // spacing)
-        most = max(1, enough * weight // HIGHEST_WEIGHT)
-        keys = [_key(telegram_id, "free"), _key(telegram_id, "silent")]
-        arguments = [spacing, wanted, most, enough, HORIZON, LEAD, EMPTY_START, KEPT_MS]
+        keys = [_key(telegram_id, part) for part in ("free", "silent", "clock", "served", "waiting")]
+        arguments: list[str | int] = [
+            spacing,
+            wanted,
+            enough,
+            HORIZON,
+            LEAD,
+            EMPTY_START,
+            KEPT_MS,
+            share,
+            weight,
+        ]
         try:
             granted, first, now = await self._reserve(keys=keys, args=arguments)
         except (RedisError, OSError, TimeoutError) as error:

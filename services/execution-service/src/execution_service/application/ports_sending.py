@@ -67,8 +67,13 @@ class Grant:
 class Limiter(Protocol):
     """Hands out every Telegram bot's rate, across all workers."""
 
-    async def reserve(self, telegram_id: int, *, per_second: float, wanted: int, weight: int) -> Grant:
-        """Up to `wanted` slots. Raises LimiterUnavailable."""
+    async def reserve(
+        self, telegram_id: int, *, per_second: float, wanted: int, share: str, weight: int
+    ) -> Grant:
+        """Up to `wanted` slots. Raises LimiterUnavailable.
+
+        Sharers (executions, by id) that compete for a bot get its rate in proportion to their weights.
+        """
         ...
 
     async def block(self, telegram_id: int, seconds: float) -> None:

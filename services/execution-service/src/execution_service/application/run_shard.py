@@ -160,8 +160,7 @@ class RunShard:
             prepared.letters,
             sender,
             grant,
-            org=lease.org,
-            weight=execution.weight,
+            execution=execution,
             stop_at=lease.deadline - self._policy.reserve_seconds,
         )
         await self._record.close(lease, execution, window, sent.results)
@@ -194,6 +193,7 @@ class RunShard:
                     sender.bot.telegram_id,
                     per_second=sender.per_second,
                     wanted=wanted,
+                    share=execution.execution_id,
                     weight=execution.weight,
                 )
             except LimiterUnavailable:

@@ -25,6 +25,7 @@ from execution_service.application.ports_sending import (
 )
 from execution_service.application.prepare_window import Letter
 from execution_service.application.silence import Silence
+from execution_service.domain.execution import Execution
 from execution_service.domain.outcomes import (
     Attempt,
     Back,
@@ -91,12 +92,11 @@ class SendWindow:
         sender: Sender,
         grant: Grant,
         *,
-        org: str,
-        weight: int,
+        execution: Execution,
         stop_at: float,
     ) -> SentWindow:
         """Send `letters` with the slots of `grant`; none is dispatched after `stop_at` (loop time)."""
-        return await _Sending(self, letters, sender, grant, org, weight, stop_at).run()
+        return await _Sending(self, letters, sender, grant, execution, stop_at).run()
 
 
 class _Sending:
@@ -108,16 +108,14 @@ class _Sending:
         letters: Sequence[Letter],
         sender: Sender,
         grant: Grant,
-        org: str,
-        weight: int,
+        execution: Execution,
         stop_at: float,
     ) -> None:
         self._of = of
         self._letters = letters
         self._sender = sender
         self._slots = deque(grant.slots)
-        self._org = org
-        self._weight = weight
+        self._execution = execution
         self._stop_at = stop_at
         self._loop = asyncio.get_running_loop()
         self._outcomes: dict[int, Final | Back] = {}
@@ -180,7 +178,8 @@ class _Sending:
                 self._sender.bot.telegram_id,
                 per_second=self._sender.per_second,
                 wanted=wanted,
-                weight=self._weight,
+                share=self._execution.execution_id,
+                weight=self._execution.weight,
             )
         except LimiterUnavailable:
             return False
@@ -216,7 +215,7 @@ class _Sending:
             await self._of.silence.begin(self._sender.bot.telegram_id, result.retry_after)
         elif isinstance(result, ChatMigrated):
             await self._of.moves.move(
-                self._org, letter.contact_id, before=letter.chat_id, after=result.chat_id
+                self._execution.org, letter.contact_id, before=letter.chat_id, after=result.chat_id
             )
 
     async def _answers(self, tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -1,0 +1,245 @@
+"""Planner and workers on a real database and Redis, against the Telegram simulator."""
+
+import asyncio
+import json
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from contracts.catalogue import decode
+from contracts.envelope import AnyEvent, Envelope, new_event
+from contracts.events.campaign import (
+    AudienceDefinition,
+    CampaignStarted,
+    ExecutionOptions,
+    ExecutionSnapshot,
+    FrozenMessage,
+)
+from contracts.ids import new_id
+from execution_service.application.accept_execution import accept_execution
+from execution_service.bootstrap_engine import EngineWiring, make_planner
+from execution_service.bootstrap_worker import Worker
+from execution_service.domain.bot import Bot, BotLimits
+from execution_service.domain.contact import Contact
+from execution_service.domain.execution import Execution
+from execution_service.settings_engine import EngineSettings
+from motor.motor_asyncio import AsyncIOMotorDatabase
+from pydantic import SecretStr
+
+KEYS = "k1:a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="
+JWT_SECRET = "a-secret-of-at-least-thirty-two-bytes"
+DEADLINE = 20.0
+
+
+@dataclass(frozen=True)
+class Telegram:
+    """The simulator; every test has a bot of its own, so its ledger can be read by bot."""
+
+    url: str
+
+    def configure(self, **settings: Any) -> None:
+        """Set faults; what is not named goes back to no faults and no limits."""
+        calm = {
+            "bot_per_second": 0, "chat_per_second": 0, "group_per_minute": 0, "blocked_share": 0,
+            "not_found_share": 0, "server_error_share": 0, "dropped_share": 0, "slow_share": 0,
+            "burst_429_every_seconds": 0, "unauthorized_tokens": [], "blocked_chats": [],
+        }  # fmt: skip
+        httpx.patch(f"{self.url}/config", json={**calm, **settings}).raise_for_status()
+
+    def ledger(self, bot: int) -> list[dict[str, Any]]:
+        """Every send of `bot`, in order."""
+        lines = httpx.get(f"{self.url}/ledger", params={"bot_id": bot}, timeout=20).text.splitlines()
+        return [json.loads(line) for line in lines]
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def simulator() -> Iterator[Telegram]:
+    """A simulator process."""
+    port = _free_port()
+    command = [sys.executable, "-m", "telegram_simulator", "--host", "127.0.0.1", "--port", str(port)]
+    process = subprocess.Popen(command)
+    telegram = Telegram(f"http://127.0.0.1:{port}")
+    until = time.monotonic() + DEADLINE
+    while True:
+        try:
+            httpx.get(f"{telegram.url}/healthz").raise_for_status()
+            break
+        except httpx.HTTPError:
+            assert time.monotonic() < until, "the simulator did not start"
+            time.sleep(0.05)
+    yield telegram
+    process.terminate()
+    process.wait()
+
+
+@dataclass
+class Engine:
+    """One service on an empty database with one bot."""
+
+    wiring: EngineWiring
+    telegram: Telegram
+    bot: Bot
+
+    @property
+    def database(self) -> AsyncIOMotorDatabase[dict[str, Any]]:
+        return self.wiring.database
+
+    async def contacts(
+        self, numbers: Sequence[int], *, segments: Sequence[str] = ("seg",), **fields: Any
+    ) -> None:
+        """Contacts con_000007, … whose chat ids are their numbers."""
+        now = self.wiring.clock.now()
+        people = [
+            Contact(
+                "acme", f"con_{number:06d}", number, now, now,
+                first_name=f"Näme {number}", segments=tuple(segments), **fields,
+            )
+            for number in numbers
+        ]  # fmt: skip
+        for begin in range(0, len(people), 500):
+            part = people[begin : begin + 500]
+            await self.wiring.transactions.run(lambda tx, part=part: self.wiring.contacts.insert(tx, part))
+
+    def started(
+        self, *, segments: Sequence[str] = ("seg",), messages: int = 1, **options: Any
+    ) -> Envelope[CampaignStarted]:
+        """A `campaign.started` event."""
+        campaign_id, now = new_id("camp"), self.wiring.clock.now()
+        texts = [FrozenMessage(id=f"msg{n}", content=f"{n}: Hi {{{{firstName}}}}") for n in range(messages)]
+        snapshot = ExecutionSnapshot(
+            messages=texts,
+            audience=AudienceDefinition(segments=list(segments)),
+            options=ExecutionOptions(**options),
+            sampling_seed=campaign_id,
+        )
+        data = CampaignStarted(
+            campaign_id=campaign_id, name="Sale", type="message", status="active", execution_id=new_id("exec"),
+            snapshot=snapshot, started_at=now,
+        )  # fmt: skip
+        return new_event(data, source="test", subject=campaign_id, org="acme", time=now, sequence=2)
+
+    async def accept(self, event: Envelope[CampaignStarted]) -> str:
+        """Handle the event; the execution's id."""
+        await accept_execution(
+            event,
+            executions=self.wiring.executions,
+            campaigns=self.wiring.campaigns,
+            marks=self.wiring.marks,
+            inbox=await self.wiring.inbox("test"),
+            transactions=self.wiring.transactions,
+            clock=self.wiring.clock,
+        )
+        return event.data.execution_id
+
+    async def planned(self, **options: Any) -> str:
+        """An execution, planned to the end."""
+        execution_id = await self.accept(self.started(**options))
+        assert await make_planner(self.wiring).run_once("planner")
+        return execution_id
+
+    async def execution(self, execution_id: str) -> Execution:
+        found = await self.wiring.executions.get(execution_id)
+        assert found is not None
+        return found
+
+    async def counts(self, execution_id: str) -> dict[str, int]:
+        """The shards' sums, after checking that the ledger says the same of single-message executions."""
+        sums = await self.wiring.shards.sums(execution_id)
+        return {**dict.fromkeys(("successful", "failed", "skipped", "unknown"), 0), **sums.counts}
+
+    async def events(self) -> list[AnyEvent]:
+        """What waits in the outbox."""
+        rows = await self.database["outbox"].find().sort("_id", 1).to_list(None)
+        return [decode(row["value"]) for row in rows]
+
+    @asynccontextmanager
+    async def working(self, name: str = "worker") -> AsyncIterator[Worker]:
+        """A worker process's runners, stopped as SIGTERM does."""
+        worker = Worker(self.wiring, owner=name)
+        running = asyncio.create_task(worker.run())
+        try:
+            yield worker
+        finally:
+            running.cancel()
+            await asyncio.wait({running})
+            await worker.close()
+
+    async def ended(self, execution_id: str, status: str = "completed") -> None:
+        """Wait until the execution has `status`."""
+
+        async def there() -> bool:
+            return await self.wiring.executions.status(execution_id) == status  # type: ignore[comparison-overlap]
+
+        await eventually(there, f"{execution_id} is not {status}")
+
+    async def eventually(self, check: Callable[[], Awaitable[bool]]) -> None:
+        """Poll `check` until it holds."""
+        await eventually(check, "it did not come about")
+
+    def deliveries(self) -> Counter[int]:
+        """How often each chat was delivered to, as Telegram saw it."""
+        rows = self.telegram.ledger(self.bot.telegram_id)
+        return Counter(row["chat_id"] for row in rows if row["message_id"] is not None)
+
+
+async def eventually(check: Callable[[], Awaitable[bool]], message: str) -> None:
+    """Poll `check` until it holds."""
+    until = time.monotonic() + DEADLINE
+    while not await check():
+        assert time.monotonic() < until, message
+        await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def engine(
+    mongo_url: str,
+    redis_url: str,
+    simulator: Telegram,
+    mongo_database: AsyncIOMotorDatabase[dict[str, Any]],
+) -> AsyncIterator[Engine]:
+    """A fresh engine: small shards and windows, so that little data has many of them."""
+    settings = EngineSettings(
+        kafka_bootstrap_servers="unused",
+        mongo_url=SecretStr(mongo_url),
+        mongo_timeout_ms=10_000,
+        redis_url=SecretStr(redis_url),
+        jwt_secret=SecretStr(JWT_SECRET),
+        encryption_keys=SecretStr(KEYS),
+        internal_token=SecretStr("internal"),
+        telegram_api_base_url=simulator.url,
+        shard_size=50,
+        window_size=25,
+        plan_page_size=60,
+        idle_seconds=0.02,
+        step_pause_seconds=0.05,
+        telegram_answer_seconds=3,
+        bot_keep_seconds=0.01,
+    )
+    wiring = EngineWiring(settings, service=mongo_database.name)
+    await wiring.prepare_engine()
+    simulator.configure()
+    telegram_id = secrets.randbelow(10**12) + 10**6
+    bot_id = new_id("bot")
+    bot = Bot(
+        bot_id, "acme", "Bot", telegram_id, None,
+        wiring.bots.seal(f"{telegram_id}:a-secret-of-the-bot", org="acme", bot_id=bot_id),
+        BotLimits(per_second=1_000), True, wiring.clock.now(),
+    )  # fmt: skip
+    await wiring.transactions.run(lambda tx: wiring.bots.insert(tx, bot))
+    yield Engine(wiring, simulator, bot)
+    await wiring.close()

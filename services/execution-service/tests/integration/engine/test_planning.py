@@ -1,0 +1,145 @@
+"""Planning: each contact exactly once, wherever the planner dies."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import pytest
+from contracts.events.execution import ExecutionPlanned
+from execution_service.application.plan_execution import PlanExecution
+from execution_service.bootstrap_engine import make_planner
+from service_kit.errors import AlreadyHandled
+from service_kit.ports import Transactions, Tx
+
+pytestmark = pytest.mark.integration
+T = TypeVar("T")
+
+
+class Died(Exception):
+    """The process is gone."""
+
+
+class Dying:
+    """Transactions that work `lives` times; the next one dies before its commit, or just after it."""
+
+    def __init__(self, inner: Transactions, *, lives: int, after: bool) -> None:
+        self._inner = inner
+        self._lives = lives
+        self._after = after
+
+    async def run(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        self._lives -= 1
+        if self._lives >= 0:
+            return await self._inner.run(work)
+
+        async def dies(tx: Tx) -> T:
+            await work(tx)
+            raise Died
+
+        if self._after:
+            await self._inner.run(work)
+            raise Died
+        return await self._inner.run(dies)
+
+
+def planner(engine: Any, transactions: Transactions) -> PlanExecution:
+    made = make_planner(engine.wiring)
+    made._transactions = transactions
+    return made
+
+
+async def planned_contacts(engine: Any, execution_id: str) -> list[str]:
+    rows = await engine.database["shard_contacts"].find({"executionId": execution_id}).to_list(None)
+    return [contact for row in rows for contact in row["contacts"]]
+
+
+async def test_a_planner_that_dies_at_any_commit_loses_and_repeats_nobody(engine: Any) -> None:
+    await engine.contacts(range(1, 140), segments=["a"])
+    await engine.contacts(range(140, 200), segments=["a", "b"])
+    await engine.contacts(range(200, 260), segments=["b"])
+    everybody = sorted(f"con_{number:06d}" for number in range(1, 260))
+    for lives in range(7):  # six shards, then the end of the plan
+        for after in (False, True):
+            execution_id = await engine.accept(engine.started(segments=["a", "b"]))
+            dying = planner(engine, Dying(engine.wiring.transactions, lives=lives, after=after))
+            with pytest.raises(Died):
+                await dying.run_once("planner")
+            await make_planner(engine.wiring).run_once("planner")
+            assert sorted(await planned_contacts(engine, execution_id)) == everybody
+            execution = await engine.execution(execution_id)
+            assert (execution.status, execution.plan.targeted, execution.plan.shards) == ("running", 259, 6)
+            planned = [
+                event.data
+                for event in await engine.events()
+                if isinstance(event.data, ExecutionPlanned) and event.data.execution_id == execution_id
+            ]
+            assert [(event.targeted, event.shards) for event in planned] == [(259, 6)]
+
+
+async def test_a_planner_that_lost_its_lease_adds_nothing(engine: Any) -> None:
+    await engine.contacts(range(1, 200))
+    execution_id = await engine.accept(engine.started())
+    slow = make_planner(engine.wiring)
+    walk = engine.wiring.contacts.walk
+    overtaken = False
+
+    async def walk_slowly(*args: Any, **kwargs: Any) -> Any:
+        nonlocal overtaken
+        if kwargs["after_key"] and not overtaken:
+            overtaken = True
+            await make_planner(engine.wiring).run_once("planner")  # the same owner may take it over at once
+        return await walk(*args, **kwargs)
+
+    engine.wiring.contacts.walk = walk_slowly
+    assert await slow.run_once("planner")
+    assert overtaken
+    assert sorted(await planned_contacts(engine, execution_id)) == [f"con_{n:06d}" for n in range(1, 200)]
+
+
+async def test_a_contact_that_changes_segments_during_the_walk_is_planned_at_most_once(engine: Any) -> None:
+    await engine.contacts(range(1, 100), segments=["a"])
+    await engine.contacts(range(100, 200), segments=["b"])
+    execution_id = await engine.accept(engine.started(segments=["a", "b"]))
+    walk = engine.wiring.contacts.walk
+
+    async def walk_while_they_move(*args: Any, **kwargs: Any) -> Any:
+        rows = await walk(*args, **kwargs)
+        await engine.database["contacts"].update_many({"segments": ["a"]}, {"$set": {"segments": ["b"]}})
+        return rows
+
+    engine.wiring.contacts.walk = walk_while_they_move
+    await make_planner(engine.wiring).run_once("planner")
+    contacts = await planned_contacts(engine, execution_id)
+    assert len(contacts) == len(set(contacts))
+
+
+async def test_test_mode_takes_testers_only_and_a_sample_grows_with_its_percentage(engine: Any) -> None:
+    await engine.contacts(range(1, 301))
+    await engine.contacts(range(301, 306), tester=True)
+    testers = await engine.planned(test_mode=True)
+    assert sorted(await planned_contacts(engine, testers)) == [f"con_{n:06d}" for n in range(301, 306)]
+    some = await engine.planned(target_percentage=20)
+    assert 25 < len(await planned_contacts(engine, some)) < 100
+
+
+async def test_an_audience_of_nobody_completes_at_once(engine: Any) -> None:
+    execution_id = await engine.planned(segments=["nobody"])
+    assert (await engine.execution(execution_id)).status == "completed"
+    assert [event.type for event in await engine.events()] == ["execution.planned", "execution.completed"]
+
+
+async def test_without_a_bot_the_execution_fails(engine: Any) -> None:
+    await engine.database["bots"].delete_many({})
+    execution_id = await engine.planned()
+    execution = await engine.execution(execution_id)
+    assert execution.status == "failed"
+    assert execution.failure is not None
+    assert execution.failure[0] == "BOT_MISSING"
+    assert [event.type for event in await engine.events()] == ["execution.failed"]
+
+
+async def test_the_same_event_twice_makes_one_execution(engine: Any) -> None:
+    event = engine.started()
+    await engine.accept(event)
+    with pytest.raises(AlreadyHandled):
+        await engine.accept(event)
+    assert await engine.database["executions"].count_documents({}) == 1
