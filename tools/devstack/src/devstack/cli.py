@@ -55,9 +55,12 @@ def up(only: Only = "") -> None:
     stack = _stack(only)
     with err.status("starting") as spinner:
         stack.up(lambda step: spinner.update(step) if err.is_terminal else err.print(step))
-    out.print(_as_table(stack.status()))
-    out.print(f"gateway    {stack.settings.gateway_url}/api/v1")
-    if not stack.settings.telegram_api_base_url:
+    rows = stack.status()
+    out.print(_as_table(rows))
+    started = {row.name for row in rows}
+    if "gateway" in started:
+        out.print(f"gateway    {stack.settings.gateway_url}/api/v1")
+    if "telegram-simulator" in started:
         out.print(f"simulator  {table.telegram_url(stack.settings)}/ledger")
     out.print(f"logs       {stack.settings.log_dir}")
     out.print(
