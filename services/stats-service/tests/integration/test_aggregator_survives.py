@@ -108,7 +108,7 @@ async def aggregator(
     )
     yield aggregator
     if aggregator.process is not None:
-        await aggregator.end(signal.SIGKILL)
+        await aggregator.end(signal.SIGTERM)
     await mongo_client.drop_database(DATABASE)
 
 
@@ -138,14 +138,13 @@ async def test_killed_again_and_again_the_numbers_equal_a_recount(
 
     quarter = len(history.events) // 4
     parts = [history.events[at : at + quarter] for at in range(0, len(history.events), quarter)]
-    before = 0
     # The first life has Faust alone; the others also meet the group's wait for a member that died.
-    for sign, part in zip((signal.SIGKILL, signal.SIGTERM, signal.SIGKILL), parts, strict=False):
-        first = before == 0
-        await aggregator.start(CATCH_UP_SECONDS="600" if first else "0.5")
+    lives = zip((signal.SIGKILL, signal.SIGTERM, signal.SIGKILL), ("600", "0.5", "0.5"), parts, strict=False)
+    for sign, catch_up_seconds, part in lives:
+        before = (await read())["sent"]
+        await aggregator.start(CATCH_UP_SECONDS=catch_up_seconds)
         await publish(part)
-        seen = await eventually(read, partial(_more, before), seconds=60, every=0.01)
-        before = seen["sent"]
+        await eventually(read, partial(_more, before), seconds=60, every=0.01)
         assert await aggregator.end(sign) == (0 if sign is signal.SIGTERM else -sign)
     await aggregator.start(CATCH_UP_SECONDS="0.5")
     await publish([item for part in parts[3:] for item in part])
