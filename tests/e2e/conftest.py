@@ -121,21 +121,25 @@ class World:
         await api.close()
         return campaign["id"], started["executionId"]
 
-    async def progress(self, campaign_id: str) -> dict[str, Any]:
-        """The campaign's progress, its equations checked. A process that is just down is waited for."""
+    async def read(self, path: str, good: Callable[[Any], bool] = lambda _: True, seconds: float = 60) -> Any:
+        """`data` of GET `path` once it is `good`. A process that is just down is waited for."""
         async with self.http() as http:
 
-            async def read() -> httpx.Response | None:
+            async def once() -> Any:
                 try:
-                    return await http.get(f"/campaigns/{campaign_id}/progress")
-                except httpx.TransportError:
-                    return None
+                    answer = await http.get(path)
+                except httpx.TransportError as error:
+                    return error
+                return answer.json()["data"] if answer.status_code == 200 else answer
 
-            answer = await eventually(
-                read, lambda got: got is not None and got.status_code == 200, seconds=30
-            )
-        assert answer is not None
-        data: dict[str, Any] = answer.json()["data"]
+            def fine(seen: Any) -> bool:
+                return not isinstance(seen, (httpx.Response, httpx.TransportError)) and good(seen)
+
+            return await eventually(once, fine, seconds=seconds)
+
+    async def progress(self, campaign_id: str) -> dict[str, Any]:
+        """The campaign's progress, its equations checked."""
+        data: dict[str, Any] = await self.read(f"/campaigns/{campaign_id}/progress")
         numbers = data["progress"]
         assert numbers["total"] == numbers["processed"] + numbers["pending"], numbers
         assert numbers["processed"] == sum(
@@ -168,14 +172,6 @@ class World:
         rows = await api.every(f"/campaigns/{campaign_id}/recipients", "recipients", limit=1000)
         await api.close()
         return rows
-
-    async def until(self, path: str, good: Callable[[Any], bool], seconds: float = 60) -> Any:
-        """`data` of GET `path` once it is `good`."""
-        api = self.api()
-        try:
-            return await eventually(lambda: api.call("GET", path), good, seconds=seconds)
-        finally:
-            await api.close()
 
     async def until_types(self, campaign_id: str, types: set[str]) -> None:
         """Return once the subscriber has got exactly `types` for the campaign, signatures verified."""

@@ -13,11 +13,10 @@ SERVICE_PROCESSES = (
     "campaign-consumer", "stats-aggregator", "stats-relay", "stats-api", "webhook-consumer", "webhook-deliverer",
     "webhook-api",
 )  # fmt: skip
-WINDOWS_IN_FLIGHT = 4 * 200
-"""The most intents that one worker has open: its shard runners times the largest window."""
 
 
-async def assert_the_books_agree(world: Any, campaign_id: str, *, contacts: int, worker_deaths: int) -> None:
+async def assert_the_books_agree(world: Any, campaign_id: str, *, contacts: int, in_flight: int) -> None:
+    """Compare Telegram's ledger, ours and the statistics; at most `in_flight` contacts may be unknown."""
     done = await world.until_completed(campaign_id, seconds=150)
     numbers = done["progress"]
     rows = await world.recipients(campaign_id)
@@ -26,7 +25,7 @@ async def assert_the_books_agree(world: Any, campaign_id: str, *, contacts: int,
     assert {name: status[name] for name in ("successful", "failed", "skipped", "unknown")} == {
         name: numbers[name] for name in ("successful", "failed", "skipped", "unknown")
     }
-    assert status["unknown"] <= WINDOWS_IN_FLIGHT * worker_deaths
+    assert status["unknown"] <= in_flight
 
     reached = Counter(e["chat_id"] for e in await world.telegram_ledger() if e["outcome"] in REACHED)
     assert [chat for chat, times in reached.items() if times > 1] == []
@@ -39,12 +38,12 @@ async def assert_the_books_agree(world: Any, campaign_id: str, *, contacts: int,
     assert wrong == []
 
     definite = status["successful"] + status["failed"]
-    statistics = await world.until(
+    statistics = await world.read(
         f"/campaigns/{campaign_id}/statistics", lambda seen: seen["overview"]["messagesSent"] >= definite
     )
     assert statistics["overview"]["messagesSent"] == definite
     assert statistics["overview"]["delivered"] == status["successful"]
-    await world.until(
+    await world.read(
         f"/campaigns/{campaign_id}",
         lambda seen: seen["status"] == "completed" and seen["statistics"]["messagesSent"] == definite,
     )
@@ -58,7 +57,8 @@ async def test_each_service_process_killed_in_turn_loses_and_doubles_nobody(worl
     for number, name in enumerate(SERVICE_PROCESSES, 1):
         await world.until_processed(campaign_id, CONTACTS * number // (len(SERVICE_PROCESSES) + 2))
         await asyncio.to_thread(world.stack.kill, name)
-    await assert_the_books_agree(world, campaign_id, contacts=CONTACTS, worker_deaths=1)
+    # The worker's slots reach half a second ahead: its open windows hold less than a second's worth.
+    await assert_the_books_agree(world, campaign_id, contacts=CONTACTS, in_flight=250)
 
 
 async def test_kafka_killed_in_the_middle_loses_and_doubles_nobody(world: Any):
@@ -66,7 +66,7 @@ async def test_kafka_killed_in_the_middle_loses_and_doubles_nobody(world: Any):
     campaign_id, _ = await world.start_campaign()
     await world.until_processed(campaign_id, CONTACTS // 4)
     await asyncio.to_thread(world.stack.kill, "kafka")
-    await assert_the_books_agree(world, campaign_id, contacts=CONTACTS, worker_deaths=0)
+    await assert_the_books_agree(world, campaign_id, contacts=CONTACTS, in_flight=0)
 
 
 async def test_redis_emptied_in_the_middle_slows_and_nothing_else(world: Any):
@@ -75,7 +75,7 @@ async def test_redis_emptied_in_the_middle_slows_and_nothing_else(world: Any):
     for part in (4, 2):
         await world.until_processed(campaign_id, CONTACTS // part)
         await world.flush_redis()
-    await assert_the_books_agree(world, campaign_id, contacts=CONTACTS, worker_deaths=0)
+    await assert_the_books_agree(world, campaign_id, contacts=CONTACTS, in_flight=0)
 
 
 @pytest.mark.parametrize("name", ["redis", "mongo"])
@@ -85,4 +85,4 @@ async def test_a_database_killed_in_the_middle_loses_and_doubles_nobody(world: A
     await world.until_processed(campaign_id, 700)
     await asyncio.to_thread(world.stack.kill, name)
     # A database that was away longer than a shard's lease may leave its open windows unknown.
-    await assert_the_books_agree(world, campaign_id, contacts=2000, worker_deaths=1)
+    await assert_the_books_agree(world, campaign_id, contacts=2000, in_flight=500)

@@ -31,12 +31,12 @@ async def test_a_campaign_reaches_everybody_and_every_book_agrees(world: Any):
     entries = await world.telegram_ledger()
     assert len(entries) == 300
 
-    statistics = await world.until(
+    statistics = await world.read(
         f"/campaigns/{campaign_id}/statistics", lambda seen: seen["overview"]["messagesSent"] == 300
     )
     assert statistics["overview"]["delivered"] == 285
     assert statistics["performance"]["deliveryRate"] == 95.0
-    campaign = await world.until(
+    campaign = await world.read(
         f"/campaigns/{campaign_id}",
         lambda seen: seen["status"] == "completed" and seen["statistics"]["messagesSent"] == 300,
     )
@@ -58,7 +58,7 @@ async def test_a_bot_that_telegram_refuses_fails_the_execution_and_says_so(world
     assert listed["total"] == 0
     await world.telegram.patch("/config", json={"unauthorized_tokens": [world.token]})
     campaign_id, _ = await world.start_campaign()
-    campaign = await world.until(f"/campaigns/{campaign_id}", lambda seen: seen["status"] == "paused")
+    campaign = await world.read(f"/campaigns/{campaign_id}", lambda seen: seen["status"] == "paused")
     assert campaign["failure"]["code"] == "BOT_UNAUTHORIZED"
     progress = await world.progress(campaign_id)
     assert progress["status"] == "failed"
