@@ -134,6 +134,7 @@ def _policy(settings: EngineSettings) -> RunPolicy:
         patience_seconds=settings.shard_patience_seconds,
         slice_seconds=settings.shard_slice_seconds,
         step_pause_seconds=settings.step_pause_seconds,
+        intent_seconds=settings.intent_seconds,
         reserve_seconds=settings.telegram_answer_seconds + 2,
     )
 

@@ -22,7 +22,7 @@ class EngineSettings(Settings):
 
     worker_runners: int = Field(default=8, ge=1)
     """Shards that one process sends side by side."""
-    window_size: int = Field(default=200, ge=1, le=1_000)
+    window_size: int = Field(default=100, ge=1, le=1_000)
     """Contacts in a window at most: what a crash may leave unknown."""
     shard_lease_seconds: float = Field(default=15, gt=5)
     """After so long without a sign of life another worker takes the shard."""
@@ -32,6 +32,8 @@ class EngineSettings(Settings):
     """A shard that must wait longer is put back."""
     step_pause_seconds: float = Field(default=1, ge=0)
     """Between two messages to the same chat: Telegram allows one a second."""
+    intent_seconds: float = Field(default=0.15, gt=0)
+    """How long before its first message a window's intent is stored."""
     slot_late_seconds: float = Field(default=0.05, gt=0)
     """How late a message may be dispatched after its slot; then it gets a new one."""
     telegram_connect_seconds: float = Field(default=3, gt=0)

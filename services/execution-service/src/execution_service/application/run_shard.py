@@ -44,6 +44,8 @@ class RunPolicy:
     """How long one shard may keep a runner before it queues again."""
     step_pause_seconds: float
     """Between two messages to the same chat."""
+    intent_seconds: float
+    """How long before its first slot a window's intent is stored."""
     reserve_seconds: float
     """Nothing is dispatched so close to the end of the lease: an answer and its record need that long."""
 
@@ -155,6 +157,10 @@ class RunShard:
     ) -> _Pause | None:
         """Intent, sends, record."""
         step = lease.state.step
+        if grant.slots:
+            # Not earlier than needed: a crash before the intent costs slots, after it outcomes.
+            early = grant.slots[0] - self._policy.intent_seconds - asyncio.get_running_loop().time()
+            await asyncio.sleep(max(0.0, early))
         window = await self._record.open(lease, prepared)
         sent = await self._send(
             prepared.letters,

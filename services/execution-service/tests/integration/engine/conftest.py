@@ -116,10 +116,15 @@ class Engine:
             await self.wiring.transactions.run(lambda tx, part=part: self.wiring.contacts.insert(tx, part))
 
     def started(
-        self, *, segments: Sequence[str] = ("seg",), messages: int = 1, **options: Any
+        self,
+        *,
+        segments: Sequence[str] = ("seg",),
+        messages: int = 1,
+        campaign_id: str | None = None,
+        **options: Any,
     ) -> Envelope[CampaignStarted]:
         """A `campaign.started` event."""
-        campaign_id, now = new_id("camp"), self.wiring.clock.now()
+        campaign_id, now = campaign_id or new_id("camp"), self.wiring.clock.now()
         texts = [FrozenMessage(id=f"msg{n}", content=f"{n}: Hi {{{{firstName}}}}") for n in range(messages)]
         snapshot = ExecutionSnapshot(
             messages=texts,

@@ -1,0 +1,69 @@
+"""Who of a window is sent to, and who is decided without sending."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from contracts.events.campaign import AudienceDefinition, ExecutionOptions, ExecutionSnapshot, FrozenMessage
+from execution_service.application.ports import Member
+from execution_service.application.ports_engine import ShardLease
+from execution_service.application.prepare_window import Letter, Prepared, PrepareWindow
+from execution_service.domain.contact import Contact
+from execution_service.domain.execution import Execution
+from execution_service.domain.window import ShardState, candidates
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+NAMES = ["fine", "erased", "optedout", "nameless", "long", "empty", "fine2"]
+
+
+class People:
+    """An audience of seven, one of them erased."""
+
+    async def walk(self, org: str, segment: str, *, after_key: str, limit: int) -> Sequence[Member]:
+        raise NotImplementedError
+
+    async def by_ids(self, org: str, ids: Sequence[str]) -> Mapping[str, Contact]:
+        changes: dict[str, dict[str, Any]] = {
+            "optedout": {"opted_out": True},
+            "nameless": {"first_name": None},
+            "long": {"first_name": "x" * 5_000},
+            "empty": {"first_name": " "},
+        }
+        return {
+            name: Contact(org, name, 7, NOW, NOW, **{"first_name": "A", **changes.get(name, {})})
+            for name in ids
+            if name != "erased"
+        }
+
+
+def prepared() -> Prepared:
+    snapshot = ExecutionSnapshot(
+        messages=[FrozenMessage(id="msg", content="{{firstName}}")],
+        audience=AudienceDefinition(),
+        options=ExecutionOptions(),
+        sampling_seed="s",
+    )
+    execution = Execution("exec_1", "acme", "camp_1", "running", snapshot, NOW)
+    lease = ShardLease("exec_1:0", "exec_1", "acme", "camp_1", 0, "w", 1, NAMES, ShardState(len(NAMES)), 0)
+    turn = candidates(lease.state, limit=10, now=NOW)
+    return asyncio.run(PrepareWindow(People())(execution, lease, turn, now=NOW))
+
+
+def test_each_contact_is_a_letter_or_decided_with_its_reason() -> None:
+    window = prepared()
+    assert [letter.contact_id for letter in window.letters] == ["fine", "fine2"]
+    assert {NAMES[item.position]: (item.status, item.code) for item in window.decided} == {
+        "erased": ("skipped", "CONTACT_ERASED"),
+        "optedout": ("skipped", "OPTED_OUT"),
+        "nameless": ("skipped", "MISSING_FIELD"),
+        "long": ("failed", "MESSAGE_TOO_LONG"),
+        "empty": ("failed", "MESSAGE_EMPTY"),
+    }
+
+
+def test_a_shorter_window_keeps_the_order_and_ends_before_the_letter_without_a_slot() -> None:
+    short = prepared().first(1)
+    assert [candidate.position for candidate in short.candidates] == [0, 1, 2, 3, 4, 5]
+    assert len(short.letters) == 1
+    assert not any(isinstance(item, Letter) for item in prepared().first(0).items)

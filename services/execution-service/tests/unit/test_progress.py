@@ -1,0 +1,68 @@
+"""What progress shows."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from contracts.events.campaign import AudienceDefinition, ExecutionOptions, ExecutionSnapshot, FrozenMessage
+from execution_service.domain.execution import Execution, Plan, ShardSums
+from execution_service.domain.progress import IDLE, measure
+from hypothesis import given
+from hypothesis import strategies as st
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+RUNNING = Execution(
+    "exec_1", "acme", "camp_1", "running",
+    ExecutionSnapshot(
+        messages=[FrozenMessage(id="msg", content="x")], audience=AudienceDefinition(),
+        options=ExecutionOptions(), sampling_seed="s",
+    ),
+    NOW - timedelta(minutes=5), plan=Plan(done=True),
+)  # fmt: skip
+
+
+def test_the_time_left_follows_from_the_rate_of_the_last_minute() -> None:
+    sums = ShardSums(
+        targeted=8_500, counts={"successful": 5_300, "failed": 225}, errors={"USER_BLOCKED": 225}
+    )
+    shown = measure(RUNNING, sums, sent_lately=120, now=NOW)
+    assert (shown.status, shown.percentage, shown.pending, shown.rate) == ("running", 65, 2_975, 120)
+    assert shown.estimated_completion == NOW + timedelta(minutes=2_975 / 120)
+    assert [(item.code, item.count, item.message) for item in shown.errors] == [
+        ("USER_BLOCKED", 225, "User has blocked the bot")
+    ]
+
+
+def test_an_execution_younger_than_a_minute_shows_its_own_speed() -> None:
+    young = replace(RUNNING, created_at=NOW - timedelta(seconds=10))
+    assert measure(young, ShardSums(targeted=9_000), sent_lately=1_000, now=NOW).rate == 6_000
+
+
+def test_nothing_is_promised_while_the_audience_is_still_walked_or_nothing_was_sent() -> None:
+    planning = replace(RUNNING, status="planning", plan=Plan())
+    for execution, sent in ((planning, 500), (RUNNING, 0)):
+        shown = measure(execution, ShardSums(targeted=10), sent_lately=sent, now=NOW)
+        assert shown.status == "running"
+        assert shown.estimated_completion is None
+
+
+def test_what_has_ended_has_no_rate() -> None:
+    for status in ("completed", "failed"):
+        shown = measure(replace(RUNNING, status=status), ShardSums(targeted=1), sent_lately=50, now=NOW)
+        assert (shown.status, shown.rate, shown.estimated_completion) == (status, 0, None)
+
+
+def test_nobody_to_write_to_is_complete() -> None:
+    assert (
+        measure(replace(RUNNING, status="completed"), ShardSums(), sent_lately=0, now=NOW).percentage == 100
+    )
+    assert IDLE.percentage == 0
+
+
+@given(st.lists(st.integers(0, 50), min_size=5, max_size=5))
+def test_a_hundred_percent_means_nobody_is_pending(numbers: list[int]) -> None:
+    counts = dict(zip(("successful", "failed", "skipped", "unknown"), numbers, strict=False))
+    sums = ShardSums(targeted=sum(numbers), counts=counts)
+    shown = measure(RUNNING, sums, sent_lately=1, now=NOW)
+    assert shown.pending == numbers[4]
+    assert shown.sums.processed + shown.pending == shown.sums.targeted
+    assert (shown.percentage == 100) == (shown.pending == 0 and sum(numbers) > 0)
