@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,17 +37,20 @@ class Aggregator:
     """The process, and starting it again."""
 
     environment: dict[str, str]
+    log: Path
     process: asyncio.subprocess.Process | None = None
 
     async def start(self, **settings: str) -> None:
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "stats_service",
-            "aggregator",
-            env={**os.environ, **self.environment, **settings, "ADMIN_PORT": str(free_port())},
-            stdout=asyncio.subprocess.DEVNULL,
-        )
+        with self.log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "stats_service",
+                "aggregator",
+                env={**os.environ, **self.environment, **settings, "ADMIN_PORT": str(free_port())},
+                stdout=log,
+                stderr=log,
+            )
 
     async def end(self, sign: signal.Signals) -> int:
         assert self.process is not None
@@ -95,7 +99,7 @@ def make_history(events: Any, seed: int) -> History:
 
 @pytest.fixture
 async def aggregator(
-    kafka_bootstrap_servers: str, mongo_url: str, mongo_client: Any
+    kafka_bootstrap_servers: str, mongo_url: str, mongo_client: Any, tmp_path: Path
 ) -> AsyncIterator[Aggregator]:
     await mongo_client.drop_database(DATABASE)
     aggregator = Aggregator(
@@ -104,9 +108,11 @@ async def aggregator(
             "MONGO_URL": mongo_url,
             "JWT_SECRET": "a-secret-of-the-tests-that-is-long-enough",
             "FOLD_BATCH": "7",
-        }
+        },
+        tmp_path / "aggregator.log",
     )
     yield aggregator
+    print(aggregator.log.read_text(encoding="utf-8"))  # pytest shows it when the test failed
     if aggregator.process is not None:
         await aggregator.end(signal.SIGTERM)
     await mongo_client.drop_database(DATABASE)
