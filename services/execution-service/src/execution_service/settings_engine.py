@@ -17,7 +17,7 @@ class EngineSettings(Settings):
     plan_lease_seconds: float = Field(default=10, gt=0)
     sweep_seconds: float = Field(default=2, gt=0)
     """Pause between two looks for executions that are complete but still called running."""
-    idle_seconds: float = Field(default=0.1, gt=0)
+    idle_seconds: float = Field(default=0.2, gt=0)
     """Pause of a planner or runner that finds nothing to do."""
 
     worker_runners: int = Field(default=8, ge=1)
@@ -34,7 +34,7 @@ class EngineSettings(Settings):
     """Between two messages to the same chat: Telegram allows one a second."""
     intent_seconds: float = Field(default=0.15, gt=0)
     """How long before its first message a window's intent is stored."""
-    slot_late_seconds: float = Field(default=0.05, gt=0)
+    slot_late_seconds: float = Field(default=0.03, gt=0)
     """How late a message may be dispatched after its slot; then it gets a new one."""
     telegram_connect_seconds: float = Field(default=3, gt=0)
     telegram_answer_seconds: float = Field(default=8, gt=0)

@@ -13,10 +13,12 @@ from importlib.resources import files
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from execution_service.application.ports_sending import Grant, LimiterUnavailable
+from execution_service.application.ports_sending import GRANT_SECONDS, Grant, LimiterUnavailable
 
-HORIZON = 500_000
-"""How far ahead slots are given, in microseconds."""
+GRANT = int(GRANT_SECONDS * 1_000_000)
+"""Times are microseconds here. A full grant of slots must be free before anybody gets some."""
+HORIZON = 2 * GRANT
+"""How far ahead slots are given: while one grant is being used the next one is handed out."""
 LEAD = 60_000
 """How far ahead at least: the intent is stored in this time."""
 EMPTY_START = 1_000_000
@@ -38,9 +40,9 @@ class RedisLimiter:
     async def reserve(
         self, telegram_id: int, *, per_second: float, wanted: int, share: str, weight: int
     ) -> Grant:
-        """Up to `wanted` slots at `per_second`, half a horizon's at most. Raises LimiterUnavailable."""
+        """Up to `wanted` slots at `per_second`, a grant's at most. Raises LimiterUnavailable."""
         spacing = math.ceil(1_000_000 / per_second)
-        enough = max(1, HORIZON // 2 // spacing)
+        enough = max(1, GRANT // spacing)
         keys = [_key(telegram_id, part) for part in ("free", "silent", "clock", "served", "waiting")]
         arguments: list[str | int] = [
             spacing,

@@ -10,6 +10,9 @@ from contracts.events.campaign import ParseMode
 from execution_service.domain.execution import BotRef
 from execution_service.domain.outcomes import Final, SendResult
 
+GRANT_SECONDS = 0.25
+"""The slots of one grant span at most so long."""
+
 
 class LimiterUnavailable(Exception):
     """The limiter does not answer: nothing may be sent."""

@@ -16,6 +16,7 @@ from service_kit.logging import get_logger
 from execution_service.application.finish_execution import FinishExecution
 from execution_service.application.ports_engine import Executions, LeaseLost, Ledger, ShardLease, Shards
 from execution_service.application.ports_sending import (
+    GRANT_SECONDS,
     Grant,
     Limiter,
     LimiterUnavailable,
@@ -135,14 +136,16 @@ class RunShard:
     async def _turn(self, lease: ShardLease, execution: Execution) -> _Pause | None:
         """One window, or why there is none now."""
         now = self._clock.now()
-        turn = candidates(lease.state, limit=self._policy.window_size, now=now)
-        if not turn:
-            due = next_due(lease.state)
-            return _Pause((due - now).total_seconds() if due else 0)
         sender = await self._sender(execution)
         if sender is None:
             await self._finish.fail(execution, "BOT_MISSING")
             return None
+        # No more than the limiter may grant at once: a slow bot's windows are small.
+        limit = min(self._policy.window_size, max(1, int(sender.per_second * GRANT_SECONDS)))
+        turn = candidates(lease.state, limit=limit, now=now)
+        if not turn:
+            due = next_due(lease.state)
+            return _Pause((due - now).total_seconds() if due else 0)
         silent = await self._silence.durable(sender.bot.telegram_id)
         if silent > 0:
             return _Pause(silent)
