@@ -18,7 +18,7 @@ class Settings(ServiceSettings):
     """What campaign-service shows at /internal routes."""
     estimate_seconds: float = Field(default=0.5, gt=0)
     """Pause between two looks at whose audience has changed."""
-    import_batch_seconds: float = Field(default=30, gt=0)
+    import_batch_seconds: float = Field(default=15, gt=0)
     """How long one batch of an import may take to be stored."""
 
     @field_validator("encryption_keys")

@@ -181,6 +181,8 @@ class Stack:
         if infrastructure:
             progress(f"starting {', '.join(program.name for program in early)}")
             watch.wait(infrastructure)
+        if any(program.name == "mongo" for program in infrastructure):
+            mongo.limit_transactions(self.settings)
         if services or any(program.name == "kafka" for program in programs):
             checks.create_topics(self.settings)
         if services:

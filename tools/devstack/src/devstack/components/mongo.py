@@ -16,6 +16,9 @@ from devstack.settings import StackSettings
 
 ENGINES = ("mongod", "secantusd-rs", "secantusd-py")
 REPLICA_SET = "campaigns"
+TRANSACTION_SECONDS = 20
+"""A client killed in a transaction leaves it open, and its writes block others for so long (60 by default).
+Longer than any transaction of the services."""
 _CONFIG = "secantusd.toml"
 NATIVE_CRATE = "secantus-mdb"
 NATIVE_VERSION = "0.5.3-beta.196"
@@ -93,6 +96,7 @@ def command(engine: str, binary: str, settings: StackSettings) -> tuple[str, ...
         return (
             binary, "--replSet", REPLICA_SET, "--bind_ip", "127.0.0.1", "--port", port,
             "--dbpath", folder, "--wiredTigerCacheSizeGB", "0.25",
+            "--setParameter", f"transactionLifetimeLimitSeconds={TRANSACTION_SECONDS}",
         )  # fmt: skip
     # An empty --config: its own search would pick up a file from the home folder or /etc.
     config = str(settings.run_dir / _CONFIG)
@@ -119,3 +123,19 @@ def initiate(settings: StackSettings) -> None:
                              log=settings.log_of("mongo")) from error  # fmt: skip
     except PyMongoError:
         return
+
+
+def limit_transactions(settings: StackSettings) -> None:
+    """Let the server end abandoned transactions soon. It forgets this when it is restarted by itself.
+
+    Raises StackError when the server refuses.
+    """
+    import pymongo  # noqa: PLC0415 - most commands do not need the driver
+    from pymongo.errors import PyMongoError  # noqa: PLC0415
+
+    try:
+        with pymongo.MongoClient[dict[str, object]](url(settings), serverSelectionTimeoutMS=5000) as client:
+            client.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": TRANSACTION_SECONDS})
+    except PyMongoError as error:
+        raise StackError(f"the database refused a setting: {error}", mend="look at the log",
+                         log=settings.log_of("mongo")) from error  # fmt: skip
