@@ -10,17 +10,29 @@ import asyncio
 import os
 import secrets
 import shutil
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
-from service_kit.kafka.create_topics import create_topics
+from service_kit.kafka.create_topics import create_topics_patiently
 
 from devstack.settings import REPOSITORY, StackSettings
+from devstack.stack import Stack
 
 TEST_PORT_BASE = 14000
+KAFKA_VARIABLES = {
+    "KAFKA_NODE_ID": "1",
+    "KAFKA_PROCESS_ROLES": "broker,controller",
+    "KAFKA_LISTENERS": "PLAINTEXT://:9092,CONTROLLER://:9093",
+    "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
+    "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
+    "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
+    "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
+}
 PARTS = {"kafka": "KAFKA_BOOTSTRAP_SERVERS", "mongo": "MONGO_URL", "redis": "REDIS_URL"}
 
 
@@ -30,21 +42,35 @@ def local_parts(parts: set[str]) -> set[str]:
     return {part for part in parts if part != "kafka" or can_run_kafka}
 
 
-def _settings() -> StackSettings:
+def _settings(urls: dict[str, str]) -> StackSettings:
+    """The tests' own stack; what `urls` has is not part of it."""
     base = int(os.environ.get("TEST_PORT_BASE", TEST_PORT_BASE))
     return StackSettings(
-        stack_dir=REPOSITORY / ".stack" / f"integration-{base}", stack_port_base=base, gateway_port=base + 300
+        stack_dir=REPOSITORY / ".stack" / f"integration-{base}",
+        stack_port_base=base,
+        gateway_port=base + 300,
+        kafka_bootstrap_servers=urls.get("kafka"),
+        mongo_url=urls.get("mongo"),
+        redis_url=urls.get("redis"),
     )
 
 
-def _container(part: str, stack: ExitStack) -> str:
-    """The URL of a container of `part`, which lives as long as `stack`."""
-    if part == "kafka":
-        from testcontainers.community.kafka import KafkaContainer  # noqa: PLC0415 - only where it is needed
+def _kafka_container(cleanup: ExitStack) -> str:
+    """The address of a single-node Kafka in a container, which lives as long as `cleanup`.
 
-        image = os.environ.get("KAFKA_IMAGE", "apache/kafka:4.3.0")
-        return str(stack.enter_context(KafkaContainer(image)).get_bootstrap_server())
-    raise AssertionError(f"{part} always runs as a process: its wheel is a dependency")
+    The official image's variables, so that any image that understands them will do.
+    """
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - only where it is needed
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    container = DockerContainer(os.environ.get("KAFKA_IMAGE", "apache/kafka:4.3.0"))
+    variables = KAFKA_VARIABLES | {"KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://127.0.0.1:{port}"}
+    for name, value in variables.items():
+        container.with_env(name, value)
+    cleanup.enter_context(container.with_bind_ports(9092, port))
+    return f"127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="session")
@@ -54,12 +80,12 @@ def real_parts() -> Iterator[dict[str, str]]:
     missing = set(PARTS) - set(urls)
     local = local_parts(missing)
     with ExitStack() as cleanup:
-        for part in missing - local:
-            urls[part] = _container(part, cleanup)
+        if "kafka" in missing - local:
+            urls["kafka"] = _kafka_container(cleanup)
+        if "kafka" in urls:
+            asyncio.run(create_topics_patiently(urls["kafka"], replication_factor=1))
         if local:
-            from devstack.stack import Stack  # noqa: PLC0415 - given URLs need no stack
-
-            settings = _settings()
+            settings = _settings(urls)
             stack = Stack(settings, only=local)
             stack.up()
             cleanup.callback(stack.down)
@@ -69,7 +95,6 @@ def real_parts() -> Iterator[dict[str, str]]:
                 "redis": f"redis://127.0.0.1:{settings.redis_port}/0",
             }
             urls |= {part: own[part] for part in local}
-        asyncio.run(create_topics(urls["kafka"], replication_factor=1))
         yield urls
 
 

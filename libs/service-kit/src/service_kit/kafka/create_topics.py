@@ -39,7 +39,8 @@ async def create_topics(bootstrap_servers: str, *, replication_factor: int) -> l
         await admin.close()
 
 
-async def _create_patiently(bootstrap_servers: str, *, replication_factor: int) -> list[str]:
+async def create_topics_patiently(bootstrap_servers: str, *, replication_factor: int) -> list[str]:
+    """The same for a broker that is starting. Raises KafkaError when it still refuses after START_SECONDS."""
     created: list[str] = []
     async for attempt in stamina.retry_context(
         on=(KafkaError, OSError), attempts=None, timeout=START_SECONDS, wait_initial=0.2, wait_max=2
@@ -54,7 +55,7 @@ def main() -> None:
     servers = os.environ["KAFKA_BOOTSTRAP_SERVERS"]
     factor = int(os.environ.get("KAFKA_REPLICATION_FACTOR", "1"))
     try:
-        created = asyncio.run(_create_patiently(servers, replication_factor=factor))
+        created = asyncio.run(create_topics_patiently(servers, replication_factor=factor))
     except (KafkaError, OSError) as error:
         sys.exit(f"error: topics could not be created on {servers}: {error!r}")
     sys.stdout.write(f"topics: {len(created)} created, {len(ALL_TOPICS) - len(created)} already there\n")
