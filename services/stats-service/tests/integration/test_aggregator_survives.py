@@ -24,6 +24,8 @@ pytestmark = pytest.mark.integration
 
 DATABASE = "stats-service"
 SHARDS, WINDOWS = 4, 40
+PATIENCE = 100
+"""A process killed in a transaction leaves it open for up to a minute, and its successor waits for the documents."""
 
 
 def free_port() -> int:
@@ -150,11 +152,11 @@ async def test_killed_again_and_again_the_numbers_equal_a_recount(
         before = (await read())["sent"]
         await aggregator.start(CATCH_UP_SECONDS=catch_up_seconds)
         await publish(part)
-        await eventually(read, partial(_more, before), seconds=60, every=0.01)
+        await eventually(read, partial(_more, before), seconds=PATIENCE, every=0.01)
         assert await aggregator.end(sign) == (0 if sign is signal.SIGTERM else -sign)
     await aggregator.start(CATCH_UP_SECONDS="0.5")
     await publish([item for part in parts[3:] for item in part])
-    await eventually(read, lambda now: now == dict(history.totals), seconds=60)
+    await eventually(read, lambda now: now == dict(history.totals), seconds=PATIENCE)
     await _the_minutes_and_the_last_announcement_agree(mongo_client[DATABASE], history)
 
 

@@ -19,6 +19,7 @@ REPLICA_SET = "campaigns"
 TRANSACTION_SECONDS = 20
 """A client killed in a transaction leaves it open, and its writes block others for so long (60 by default).
 Longer than any transaction of the services."""
+UNKNOWN_PARAMETER = 72
 _CONFIG = "secantusd.toml"
 NATIVE_CRATE = "secantus-mdb"
 NATIVE_VERSION = "0.5.3-beta.196"
@@ -125,17 +126,27 @@ def initiate(settings: StackSettings) -> None:
         return
 
 
-def limit_transactions(settings: StackSettings) -> None:
-    """Let the server end abandoned transactions soon. It forgets this when it is restarted by itself.
+def limit_transactions(settings: StackSettings) -> bool:
+    """Let the server end abandoned transactions soon; False when its limit cannot be set (the wheel's is 60 s).
 
-    Raises StackError when the server refuses.
+    A server that is restarted by itself forgets it. Raises StackError when the server does not answer.
     """
     import pymongo  # noqa: PLC0415 - most commands do not need the driver
-    from pymongo.errors import PyMongoError  # noqa: PLC0415
+    from pymongo.errors import OperationFailure, PyMongoError  # noqa: PLC0415
 
     try:
         with pymongo.MongoClient[dict[str, object]](url(settings), serverSelectionTimeoutMS=5000) as client:
             client.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": TRANSACTION_SECONDS})
+    except OperationFailure as error:
+        if error.code == UNKNOWN_PARAMETER:
+            return False
+        raise _refused(settings, error) from error
     except PyMongoError as error:
-        raise StackError(f"the database refused a setting: {error}", mend="look at the log",
-                         log=settings.log_of("mongo")) from error  # fmt: skip
+        raise _refused(settings, error) from error
+    return True
+
+
+def _refused(settings: StackSettings, error: Exception) -> StackError:
+    return StackError(
+        f"the database refused a setting: {error}", mend="look at the log", log=settings.log_of("mongo")
+    )
