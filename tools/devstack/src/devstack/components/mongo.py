@@ -127,7 +127,7 @@ def initiate(settings: StackSettings) -> None:
 
 
 def limit_transactions(settings: StackSettings) -> bool:
-    """Let the server end abandoned transactions soon; False when its limit cannot be set (the wheel's is 60 s).
+    """Let the server end abandoned transactions soon; False when it cannot be told (the wheel: 60 s).
 
     A server that is restarted by itself forgets it. Raises StackError when the server does not answer.
     """
