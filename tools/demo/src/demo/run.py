@@ -26,7 +26,7 @@ FAULTS = {
     "blocked_share": 0.02,
     "not_found_share": 0.005,
     "server_error_share": 0.01,
-    "burst_429_every_seconds": 6,
+    "burst_429_every_seconds": 8,
     "burst_429_length_seconds": 0.3,
     "burst_429_retry_after": 1,
 }
