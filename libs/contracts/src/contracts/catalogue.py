@@ -6,7 +6,18 @@ import msgspec
 
 from contracts.envelope import AnyEvent, EventData, MalformedEvent, UnknownEventType, decode_as
 from contracts.events.audience import AudienceEstimated
-from contracts.events.campaign import CampaignCompleted, CampaignCreated, CampaignFailed, CampaignStarted
+from contracts.events.campaign import (
+    CampaignCancelled,
+    CampaignCompleted,
+    CampaignCreated,
+    CampaignDeleted,
+    CampaignFailed,
+    CampaignPaused,
+    CampaignResumed,
+    CampaignScheduled,
+    CampaignStarted,
+    CampaignUpdated,
+)
 from contracts.events.delivery import DeliveryRecorded
 from contracts.events.execution import ExecutionCompleted, ExecutionFailed, ExecutionPlanned
 from contracts.events.statistics import StatisticsUpdated
@@ -15,9 +26,15 @@ CATALOGUE: dict[str, type[EventData]] = {
     model.event_type: model
     for model in (
         CampaignCreated,
+        CampaignUpdated,
+        CampaignScheduled,
         CampaignStarted,
+        CampaignPaused,
+        CampaignResumed,
         CampaignCompleted,
         CampaignFailed,
+        CampaignCancelled,
+        CampaignDeleted,
         ExecutionPlanned,
         ExecutionCompleted,
         ExecutionFailed,

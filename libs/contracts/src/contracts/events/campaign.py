@@ -31,9 +31,15 @@ class Failure(Model):
 
 
 class AudienceDefinition(Model):
-    """Who is meant: segments are united."""
+    """Who is meant: segments are united, `exclude_segments` subtracted, filters intersect.
+
+    `filters`: `location` (any of), `ageRange` [from, to] (inclusive), `interests` (any of), `purchaseHistory`
+    (equals); any other key names an attribute: a scalar equals, a list any of, `{min, max}` a range.
+    """
 
     segments: list[str] = Field(default_factory=list)
+    filters: dict[str, Any] | None = None
+    exclude_segments: list[str] = Field(default_factory=list)
 
 
 class Variation(Model):
@@ -108,6 +114,25 @@ class CampaignCreated(CampaignEvent):
     audience: AudienceDefinition = AudienceDefinition()
 
 
+class CampaignUpdated(CampaignEvent):
+    """The definition has changed. `changed` names the fields; audience and end as they are now."""
+
+    event_type = "campaign.updated"
+
+    changed: list[str]
+    audience: AudienceDefinition
+    end_date: UtcTime | None = None
+
+
+class CampaignScheduled(CampaignEvent):
+    """An execution waits for its time; `campaign.started` with the same `execution_id` sets it going."""
+
+    event_type = "campaign.scheduled"
+
+    execution_id: str
+    scheduled_at: UtcTime
+
+
 class CampaignStarted(CampaignEvent):
     """An execution shall run. Carries everything that it needs."""
 
@@ -137,3 +162,44 @@ class CampaignFailed(CampaignEvent):
     failure: Failure
     totals: Totals
     failed_at: UtcTime
+
+
+class CampaignPaused(CampaignEvent):
+    """The execution, or the wait for its scheduled time, is held. `reason`: why, when nobody asked for it."""
+
+    event_type = "campaign.paused"
+
+    execution_id: str
+    reason: Failure | None = None
+    paused_at: UtcTime
+
+
+class CampaignResumed(CampaignEvent):
+    """The execution goes on with the contacts that are still pending.
+
+    `snapshot` is there after a failure: pending contacts get this one. `scheduled_at` is there when the
+    execution still waits for its time.
+    """
+
+    event_type = "campaign.resumed"
+
+    execution_id: str
+    snapshot: ExecutionSnapshot | None = None
+    scheduled_at: UtcTime | None = None
+    resumed_at: UtcTime
+
+
+class CampaignCancelled(CampaignEvent):
+    """The campaign is over: nobody else is sent to. Without `execution_id` there was no execution."""
+
+    event_type = "campaign.cancelled"
+
+    cancelled_at: UtcTime
+
+
+class CampaignDeleted(CampaignEvent):
+    """The definition is erased; executions and statistics stay. A test that runs is stopped."""
+
+    event_type = "campaign.deleted"
+
+    deleted_at: UtcTime

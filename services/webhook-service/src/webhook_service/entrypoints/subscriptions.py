@@ -3,7 +3,18 @@
 from collections.abc import Mapping
 
 from contracts.envelope import EventData
-from contracts.events.campaign import CampaignCompleted, CampaignCreated, CampaignFailed, CampaignStarted
+from contracts.events.campaign import (
+    CampaignCancelled,
+    CampaignCompleted,
+    CampaignCreated,
+    CampaignDeleted,
+    CampaignFailed,
+    CampaignPaused,
+    CampaignResumed,
+    CampaignScheduled,
+    CampaignStarted,
+    CampaignUpdated,
+)
 from service_kit.kafka.consumer import Handler
 
 from webhook_service.application.fan_out_event import CampaignEnvelope, FanOut
@@ -19,7 +30,13 @@ def subscriptions(fan_out: FanOut) -> Mapping[type[EventData], Handler]:
 
     return {
         CampaignCreated: deliver,
+        CampaignUpdated: deliver,
+        CampaignScheduled: deliver,
         CampaignStarted: deliver,
+        CampaignPaused: deliver,
+        CampaignResumed: deliver,
         CampaignCompleted: deliver,
         CampaignFailed: deliver,
+        CampaignCancelled: deliver,
+        CampaignDeleted: deliver,
     }
