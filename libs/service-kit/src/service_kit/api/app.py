@@ -2,22 +2,26 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request, Security
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from service_kit.api.envelope import Failure
 from service_kit.api.errors import failure, install
 from service_kit.api.middleware import LimitBody, Observe
+from service_kit.api.openapi import SCHEME, complete
 from service_kit.auth import Authenticator, NotAuthenticated, Principal, Role, RoleTooLow
 from service_kit.errors import ServiceError
 from service_kit.settings import ServiceSettings
 
 PREFIX = "/api/v1"
 _bearer = HTTPBearer(
-    auto_error=False, bearerFormat="JWT", description="HS256 or a JWKS algorithm; 12 h in development"
+    auto_error=False,
+    bearerFormat="JWT",
+    scheme_name=SCHEME,
+    description="A JWT with `sub`, `org` and `role`: `viewer` reads, `editor` writes, `admin` keeps secrets.",
 )
 _GATEWAY_CODES = {
     502: ("BAD_GATEWAY", "the service behind this address does not answer"),
@@ -46,18 +50,22 @@ def at_least(role: Role) -> Callable[[Principal], Awaitable[Principal]]:
     return check
 
 
-Viewer = Annotated[Principal, Depends(at_least(Role.VIEWER))]
-Editor = Annotated[Principal, Depends(at_least(Role.EDITOR))]
-Admin = Annotated[Principal, Depends(at_least(Role.ADMIN))]
+# The scope is the role's name: the document shows it as the role that the operation needs.
+Viewer = Annotated[Principal, Security(at_least(Role.VIEWER), scopes=["viewer"])]
+Editor = Annotated[Principal, Security(at_least(Role.EDITOR), scopes=["editor"])]
+Admin = Annotated[Principal, Security(at_least(Role.ADMIN), scopes=["admin"])]
 
-ERROR_ANSWERS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Failure, "description": text}
-    for status, text in {
-        400: "Malformed JSON or query parameter", 401: "No valid token", 403: "The role does not allow it",
-        404: "Not found in your organisation", 413: "Body over the limit", 415: "Not JSON",
-        422: "A field breaks a rule", 503: "A dependency is down; see Retry-After",
-    }.items()
-}  # fmt: skip
+
+class Api(FastAPI):
+    """FastAPI with a document that tells everything; see `service_kit.api.openapi`."""
+
+    max_body_bytes: int
+    examples: Path | None
+
+    def openapi(self) -> dict[str, Any]:
+        """The service's part of the API's document; made afresh, for tools and tests only."""
+        self.openapi_schema = None
+        return complete(super().openapi(), max_body_bytes=self.max_body_bytes, examples=self.examples)
 
 
 def create_api(
@@ -69,11 +77,13 @@ def create_api(
     raw_paths: Collection[str] = (),
     internal_routers: Sequence[APIRouter] = (),
     lifespan: Callable[[], Any] | None = None,
+    examples: Path | None = None,
 ) -> FastAPI:
     """The service's FastAPI app: `routers` under /api/v1 behind the envelope, `internal_routers` beside it.
 
     `raw_paths` are path suffixes whose POST takes a stream (no body limit, any media type).
     `lifespan` is a function giving an async context manager entered while the app serves.
+    `examples` is the folder of the document's examples (`createCampaign.request.json` and so on).
     """
 
     @asynccontextmanager
@@ -84,14 +94,15 @@ def create_api(
             async with lifespan():
                 yield
 
-    app = FastAPI(title=title, version="1", lifespan=run, docs_url=None, redoc_url=None,
-                  openapi_url=f"{PREFIX}/{title}/openapi.json", redirect_slashes=False)  # fmt: skip
+    app = Api(title=title, version="1", lifespan=run, docs_url=None, redoc_url=None, openapi_url=None,
+              redirect_slashes=False)  # fmt: skip
+    app.max_body_bytes, app.examples = settings.max_body_bytes, examples
     app.state.authenticator = Authenticator(settings)
     install(app, statuses)
     app.add_middleware(LimitBody, max_bytes=settings.max_body_bytes, raw_paths=tuple(raw_paths))
     app.add_middleware(Observe)
     for router in routers:
-        app.include_router(router, prefix=PREFIX, responses=ERROR_ANSWERS)
+        app.include_router(router, prefix=PREFIX)
     for router in internal_routers:
         app.include_router(router, include_in_schema=False)
 

@@ -60,14 +60,18 @@ def failure(
     return JSONResponse(body, status_code=status, headers=extra)
 
 
+def status_of(error: ServiceError, table: Mapping[type[ServiceError], int]) -> int:
+    """The status of the error's class, or of the nearest class above it that has one."""
+    return next(table[kind] for kind in type(error).__mro__ if kind in table)
+
+
 def install(app: FastAPI, statuses: Mapping[type[ServiceError], int]) -> None:
     """Answer every exception in the envelope; `statuses` is the service's own table."""
     table = {**SHARED_STATUSES, **statuses}
 
     async def on_service_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, ServiceError)  # noqa: S101 - registered for this type only
-        status = next(table[kind] for kind in type(error).__mro__ if kind in table)
-        return failure(request, status, error.code, error.message, error.details)
+        return failure(request, status_of(error, table), error.code, error.message, error.details)
 
     app.add_exception_handler(ServiceError, on_service_error)
     app.add_exception_handler(RequestValidationError, _on_validation)

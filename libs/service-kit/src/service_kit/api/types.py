@@ -1,8 +1,9 @@
 """Text as the API takes it: Unicode in NFC, no control characters but newline and tab."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, StringConstraints
+from fastapi import Path
+from pydantic import AfterValidator, Field, StringConstraints
 
 from service_kit.text import clean_text
 
@@ -28,3 +29,9 @@ ClientId = Annotated[
     str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._~@-]*$")
 ]
 """An id that a client may choose: it stands in URLs as it is."""
+PathId = Annotated[str, Path(min_length=1, max_length=128, description="The id, as it was given or chosen.")]
+"""An id in a path; a longer one is nobody's, so 404."""
+ReadOnly = Annotated[
+    Any, Field(description="Shown by GET; accepted and ignored.", json_schema_extra={"readOnly": True})
+]
+"""A field of a body that nobody may set: what GET shows can be sent back."""
