@@ -25,7 +25,7 @@ from stats_service.application.get_statistics import get_statistics
 from stats_service.application.ports import Record
 from stats_service.domain.numbers import Overview, Performance
 from stats_service.entrypoints.aggregator import Aggregator, Progress
-from stats_service.entrypoints.api.statistics import statistics_router
+from stats_service.entrypoints.api.statistics import EXAMPLES, statistics_router
 from stats_service.entrypoints.errors import STATUSES
 from stats_service.entrypoints.parts import announce_for_ever, catch_up_for_ever, fold_for_ever
 from stats_service.entrypoints.subscriptions import TOPICS
@@ -71,7 +71,11 @@ def build_api(wiring: Wiring) -> FastAPI:
         )
 
     return create_api(
-        title=SERVICE, routers=[statistics_router(get)], settings=wiring.settings, statuses=STATUSES
+        title=SERVICE,
+        routers=[statistics_router(get)],
+        settings=wiring.settings,
+        statuses=STATUSES,
+        examples=EXAMPLES,
     )
 
 

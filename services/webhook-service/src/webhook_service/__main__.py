@@ -5,14 +5,12 @@ from collections.abc import Mapping
 
 import typer
 from pydantic import ValidationError
-from service_kit.api.app import create_api
 from service_kit.kafka.consumer import ConsumerLoop
 from service_kit.process import Part, api_part, run_process
 
 from webhook_service.bootstrap import CONSUMER, Wiring
-from webhook_service.entrypoints.api.routes import router
+from webhook_service.entrypoints.api.app import build_app
 from webhook_service.entrypoints.deliverer import Deliverer, Pace
-from webhook_service.entrypoints.errors import STATUSES
 from webhook_service.entrypoints.subscriptions import subscriptions
 from webhook_service.settings import Settings
 
@@ -57,8 +55,7 @@ def api() -> None:
 
     async def prepare() -> Mapping[str, Part]:
         wiring = await process.wire()
-        served = create_api(title="webhooks", routers=[router], settings=process.settings, statuses=STATUSES)
-        served.state.ports = wiring.api_ports()
+        served = build_app(wiring.api_ports(), process.settings)
         return {"api": api_part(served, process.settings)}
 
     run_process("webhook-api", process.settings, prepare=prepare, ready=process.ready, close=process.close)

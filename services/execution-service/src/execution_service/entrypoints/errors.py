@@ -1,5 +1,6 @@
 """Which status each of this service's errors answers with; the kit knows the shared ones."""
 
+from service_kit.api.answers import Answers
 from service_kit.errors import ServiceError
 
 from execution_service.domain.errors import (
@@ -21,3 +22,4 @@ STATUSES: dict[type[ServiceError], int] = {
     ExecutionNotFound: 404,
     CursorInvalid: 400,
 }
+answers = Answers(STATUSES)

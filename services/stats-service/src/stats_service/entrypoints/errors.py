@@ -1,5 +1,6 @@
 """Error → HTTP status, in one table."""
 
+from service_kit.api.answers import Answers
 from service_kit.errors import ServiceError
 
 from stats_service.domain.errors import CampaignNotFound, ParameterNotAvailable
@@ -8,3 +9,4 @@ STATUSES: dict[type[ServiceError], int] = {
     CampaignNotFound: 404,
     ParameterNotAvailable: 400,
 }
+answers = Answers(STATUSES)

@@ -1,5 +1,7 @@
 """The API process's app: every router of this service."""
 
+from pathlib import Path
+
 from fastapi import FastAPI
 from service_kit.api.app import create_api
 
@@ -39,4 +41,5 @@ def build_app(wiring: Wiring) -> FastAPI:
         settings=settings,
         statuses=STATUSES,
         raw_paths=(IMPORT_PATH,),
+        examples=Path(__file__).with_name("examples"),
     )

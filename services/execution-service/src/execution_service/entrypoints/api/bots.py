@@ -4,13 +4,16 @@ from fastapi import APIRouter
 from pydantic import Field, SecretStr
 from service_kit.api.app import Admin
 from service_kit.api.envelope import Pagination, RequestModel, ResponseModel, Success, UtcTime
-from service_kit.api.types import Name
+from service_kit.api.types import Name, PathId
+from service_kit.errors import Detail, FieldErrors
 
 from execution_service.application.get_bot import get_bot
 from execution_service.application.register_bot import RegisterBot, register_bot
 from execution_service.domain.bot import Bot, BotLimits
+from execution_service.domain.errors import BotExists, BotNotFound
 from execution_service.entrypoints.api.audience import Audience
 from execution_service.entrypoints.api.paging import Limit, Page
+from execution_service.entrypoints.errors import answers
 
 
 class LimitsIn(RequestModel):
@@ -25,7 +28,9 @@ class BotIn(RequestModel):
     """A new bot. The first of an organisation is its default; `default: true` takes over."""
 
     name: Name
-    token: SecretStr = Field(max_length=200, description="As BotFather gave it; checked with Telegram.")
+    token: SecretStr = Field(
+        min_length=1, max_length=200, description="As BotFather gave it; checked with Telegram."
+    )
     limits: LimitsIn | None = None
     default: bool = False
 
@@ -61,7 +66,17 @@ def bots_router(audience: Audience) -> APIRouter:
     """The routes over `audience`."""
     router = APIRouter(tags=["bots"])
 
-    @router.post("/bots", status_code=201)
+    @router.post(
+        "/bots",
+        status_code=201,
+        operation_id="registerBot",
+        responses=answers(
+            FieldErrors(
+                "token: Telegram does not know it", details=[Detail("token", "Telegram does not know it")]
+            ),
+            BotExists,
+        ),
+    )
     async def create(body: BotIn, caller: Admin) -> Success[BotOut]:
         """Register a bot: Telegram is asked whether the token is good."""
         limits = body.limits or LimitsIn()
@@ -81,7 +96,7 @@ def bots_router(audience: Audience) -> APIRouter:
         )
         return Success(data=_shown(bot))
 
-    @router.get("/bots")
+    @router.get("/bots", operation_id="listBots")
     async def list_bots(caller: Admin, page: Page = 1, limit: Limit = 20) -> Success[BotPage]:
         """The organisation's bots."""
         rows, total = await audience.bots.page(caller.org, skip=(page - 1) * limit, limit=limit)
@@ -92,8 +107,8 @@ def bots_router(audience: Audience) -> APIRouter:
             )
         )
 
-    @router.get("/bots/{bot_id}")
-    async def get(bot_id: str, caller: Admin) -> Success[BotOut]:
+    @router.get("/bots/{bot_id}", operation_id="getBot", responses=answers(BotNotFound))
+    async def get(bot_id: PathId, caller: Admin) -> Success[BotOut]:
         """One bot."""
         return Success(data=_shown(await get_bot(caller.org, bot_id, bots=audience.bots)))
 

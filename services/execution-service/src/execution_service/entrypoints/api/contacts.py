@@ -1,31 +1,60 @@
 """/contacts: one by one, and imported."""
 
+import sys
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, HTTPException, Request
-from pydantic import ConfigDict, Field
+from fastapi import APIRouter, Body, HTTPException, Path, Request
+from pydantic import ConfigDict, Field, JsonValue
 from service_kit.api.app import Editor, Viewer
 from service_kit.api.envelope import RequestModel, ResponseModel, Success, UtcTime
+from service_kit.api.types import PathId, ReadOnly
 from starlette.requests import ClientDisconnect
 
 from execution_service.application.get_contact import get_contact
 from execution_service.application.import_contacts import ImportLine, import_contacts
 from execution_service.application.put_contact import put_contact
-from execution_service.domain.contact import Contact, Scalar
+from execution_service.domain.contact import CONTACT_ID, MAX_ATTRIBUTES, Contact, Scalar
+from execution_service.domain.errors import ContactNotFound
 from execution_service.entrypoints.api.audience import Audience
 from execution_service.entrypoints.api.csv_contacts import CsvReader
 from execution_service.entrypoints.api.lines import LineSplitter
 from execution_service.entrypoints.api.ndjson import NdjsonReader
+from execution_service.entrypoints.errors import answers
 
 IMPORT_PATH = "/contacts/import"
+MAX_FLOAT = sys.float_info.max
 READERS: dict[str, type[NdjsonReader] | type[CsvReader]] = {
     "application/x-ndjson": NdjsonReader,
     "application/ndjson": NdjsonReader,
     "application/jsonl": NdjsonReader,
     "text/csv": CsvReader,
 }
-_IGNORED = Field(default=None, description="Read-only: accepted and ignored.")
+
+
+def _shown(*examples: JsonValue, description: str | None = None, **limits: JsonValue) -> Any:
+    """A field whose limits are told here and kept by `domain.contact_fields`, as in an import."""
+    return Field(
+        default=None, description=description, examples=list(examples) or None, json_schema_extra=limits
+    )
+
+
+ContactId = Annotated[
+    str,
+    Path(
+        description="The id that you give the contact.",
+        json_schema_extra={"minLength": 1, "maxLength": 128, "pattern": f"^{CONTACT_ID.pattern}$"},
+    ),
+]
+_Interest = Annotated[str, Field(json_schema_extra={"maxLength": 100})]
+_SegmentId = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": 128})]
+_Attribute = (
+    bool
+    | Annotated[int, Field(json_schema_extra={"minimum": -(2**63), "maximum": 2**63 - 1})]
+    | Annotated[float, Field(json_schema_extra={"minimum": -MAX_FLOAT, "maximum": MAX_FLOAT})]
+    | Annotated[str, Field(json_schema_extra={"maxLength": 1000})]
+    | None
+)
 
 
 class ContactPatch(RequestModel):
@@ -33,24 +62,28 @@ class ContactPatch(RequestModel):
 
     model_config = ConfigDict(strict=True)
 
-    telegram_chat_id: int | None = Field(default=None, examples=[412345678])
-    first_name: str | None = None
-    last_name: str | None = None
-    username: str | None = None
-    language: str | None = Field(default=None, examples=["pt-BR"])
-    timezone: str | None = Field(default=None, description="IANA", examples=["Europe/Berlin"])
-    location: str | None = Field(default=None, description="ISO 3166-1 alpha-2", examples=["US"])
-    age: int | None = Field(default=None, description="0-150")
-    interests: list[str] | None = None
+    telegram_chat_id: int | None = _shown(
+        412345678, description="Not 0.", minimum=-(2**63), maximum=2**63 - 1
+    )
+    first_name: str | None = _shown(maxLength=256)
+    last_name: str | None = _shown(maxLength=256)
+    username: str | None = _shown(maxLength=64)
+    language: str | None = _shown("pt-BR", description="A language tag.", maxLength=40)
+    timezone: str | None = _shown("Europe/Berlin", description="IANA.", maxLength=64)
+    location: str | None = _shown("US", description="ISO 3166-1 alpha-2.", minLength=2, maxLength=2)
+    age: int | None = _shown(minimum=0, maximum=150)
+    interests: list[_Interest] | None = _shown(maxItems=100)
     purchase_history: bool | None = None
-    last_purchase: str | None = None
-    attributes: dict[str, bool | int | float | str | None] | None = None
-    segments: list[str] | None = None
+    last_purchase: str | None = _shown(maxLength=500)
+    attributes: dict[str, _Attribute] | None = _shown(
+        {"tier": "gold"}, description="Merged key by key; null removes one.", maxProperties=MAX_ATTRIBUTES
+    )
+    segments: list[_SegmentId] | None = _shown(maxItems=1000)
     tester: bool | None = None
     opted_out: bool | None = None
-    id: Any = _IGNORED
-    created_at: Any = _IGNORED
-    updated_at: Any = _IGNORED
+    id: ReadOnly = None
+    created_at: ReadOnly = None
+    updated_at: ReadOnly = None
 
 
 class ContactOut(ResponseModel):
@@ -120,9 +153,9 @@ def contacts_router(audience: Audience) -> APIRouter:
     """The routes over `audience`."""
     router = APIRouter(tags=["contacts"])
 
-    @router.put("/contacts/{contact_id}")
+    @router.put("/contacts/{contact_id}", operation_id="putContact")
     async def put(
-        contact_id: str, body: Annotated[ContactPatch, Body()], caller: Editor
+        contact_id: ContactId, body: Annotated[ContactPatch, Body()], caller: Editor
     ) -> Success[ContactOut]:
         """Create the contact with this id, or change it."""
         contact = await put_contact(
@@ -136,14 +169,14 @@ def contacts_router(audience: Audience) -> APIRouter:
         )
         return Success(data=ContactOut.of(contact))
 
-    @router.get("/contacts/{contact_id}")
-    async def get(contact_id: str, caller: Viewer) -> Success[ContactOut]:
+    @router.get("/contacts/{contact_id}", operation_id="getContact", responses=answers(ContactNotFound))
+    async def get(contact_id: PathId, caller: Viewer) -> Success[ContactOut]:
         """One contact."""
         return Success(
             data=ContactOut.of(await get_contact(caller.org, contact_id, contacts=audience.contacts))
         )
 
-    @router.post(IMPORT_PATH, openapi_extra=_IMPORT_BODY)
+    @router.post(IMPORT_PATH, operation_id="importContacts", openapi_extra=_IMPORT_BODY)
     async def upload(request: Request, caller: Editor) -> Success[ImportOut]:
         """Take over contacts from NDJSON or CSV of any size, each line as a PUT; bad lines are told."""
         reader = _reader(request)
@@ -168,9 +201,22 @@ def contacts_router(audience: Audience) -> APIRouter:
     return router
 
 
-_STREAM = {"schema": {"type": "string", "format": "binary"}}
+_STREAM = {"type": "string", "format": "binary", "description": "Of any size; a line is at most 64 KiB."}
+_NDJSON = """{"id": "ann", "telegramChatId": 42, "firstName": "Ann", "segments": ["seg123"]}
+{"id": "bob", "telegramChatId": 43, "location": "US", "interests": ["shopping"]}
+"""
+_CSV = """id,telegramChatId,firstName,segments,attributes.tier
+ann,42,Ann,seg123,gold
+bob,43,Bob,seg123;seg456,
+"""
 _IMPORT_BODY = {
-    "requestBody": {"required": True, "content": {"application/x-ndjson": _STREAM, "text/csv": _STREAM}}
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/x-ndjson": {"schema": _STREAM, "example": _NDJSON},
+            "text/csv": {"schema": _STREAM, "example": _CSV},
+        },
+    }
 }
 
 

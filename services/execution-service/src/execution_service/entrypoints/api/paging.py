@@ -4,5 +4,5 @@ from typing import Annotated
 
 from fastapi import Query
 
-Page = Annotated[int, Query(ge=1, le=1_000_000)]
-Limit = Annotated[int, Query(ge=1, le=100)]
+Page = Annotated[int, Query(ge=1, le=1_000_000, description="Page number.")]
+Limit = Annotated[int, Query(ge=1, le=100, description="Items per page.")]

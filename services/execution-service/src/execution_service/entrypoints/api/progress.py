@@ -5,12 +5,17 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from service_kit.api.app import Viewer
 from service_kit.api.envelope import ResponseModel, Success, UtcTime
+from service_kit.api.types import PathId
 
 from execution_service.application.show_progress import Recipient, Recipients, ShowProgress
+from execution_service.domain.errors_engine import CampaignNotFound, CursorInvalid, ExecutionNotFound
 from execution_service.domain.outcomes import Status
 from execution_service.domain.progress import Progress
+from execution_service.entrypoints.errors import answers
 
-ExecutionId = Annotated[str | None, Query(alias="executionId", max_length=128)]
+ExecutionId = Annotated[
+    str | None, Query(alias="executionId", max_length=128, description="This execution, not the latest one.")
+]
 
 
 class ProgressNumbers(ResponseModel):
@@ -80,22 +85,34 @@ def progress_router(show: ShowProgress) -> APIRouter:
     """The routes over `show`."""
     router = APIRouter(tags=["campaigns"])
 
-    @router.get("/campaigns/{campaign_id}/progress")
+    @router.get(
+        "/campaigns/{campaign_id}/progress",
+        operation_id="getCampaignProgress",
+        responses=answers(CampaignNotFound, ExecutionNotFound),
+    )
     async def progress(
-        campaign_id: str, caller: Viewer, execution_id: ExecutionId = None
+        campaign_id: PathId, caller: Viewer, execution_id: ExecutionId = None
     ) -> Success[ProgressOut]:
         """The latest execution's progress, or that of `executionId`."""
         return Success(data=_progress(await show.progress(caller.org, campaign_id, execution_id)))
 
-    @router.get("/campaigns/{campaign_id}/recipients")
+    @router.get(
+        "/campaigns/{campaign_id}/recipients",
+        operation_id="listCampaignRecipients",
+        responses=answers(CursorInvalid, CampaignNotFound, ExecutionNotFound),
+    )
     async def recipients(
-        campaign_id: str,
+        campaign_id: PathId,
         caller: Viewer,
         execution_id: ExecutionId = None,
-        status: Annotated[Status | None, Query()] = None,
-        error_code: Annotated[str | None, Query(alias="errorCode", max_length=64)] = None,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-        cursor: Annotated[str | None, Query(max_length=64)] = None,
+        status: Annotated[Status | None, Query(description="Only those with this outcome.")] = None,
+        error_code: Annotated[
+            str | None, Query(alias="errorCode", max_length=64, description="Only those with this code.")
+        ] = None,
+        limit: Annotated[int, Query(ge=1, le=1000, description="Rows per page.")] = 100,
+        cursor: Annotated[
+            str | None, Query(max_length=64, description="`nextCursor` of the page before.")
+        ] = None,
     ) -> Success[RecipientsOut]:
         """Who got it, who did not and why, from the ledger."""
         page = await show.recipients(

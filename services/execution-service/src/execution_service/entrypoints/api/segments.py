@@ -3,12 +3,14 @@
 from fastapi import APIRouter
 from service_kit.api.app import Editor, Viewer
 from service_kit.api.envelope import Pagination, RequestModel, ResponseModel, Success, UtcTime
-from service_kit.api.types import ClientId, Description, Name
+from service_kit.api.types import ClientId, Description, Name, PathId
 
 from execution_service.application.segments import CreateSegment, create_segment, get_segment
+from execution_service.domain.errors import SegmentExists, SegmentNotFound
 from execution_service.domain.segment import Segment
 from execution_service.entrypoints.api.audience import Audience
 from execution_service.entrypoints.api.paging import Limit, Page
+from execution_service.entrypoints.errors import answers
 
 
 class SegmentIn(RequestModel):
@@ -46,14 +48,14 @@ def segments_router(audience: Audience) -> APIRouter:
     """The routes over `audience`."""
     router = APIRouter(tags=["segments"])
 
-    @router.post("/segments", status_code=201)
+    @router.post("/segments", status_code=201, operation_id="createSegment", responses=answers(SegmentExists))
     async def create(body: SegmentIn, caller: Editor) -> Success[SegmentDetail]:
         """Make a segment. Contacts that named its id before are in it."""
         command = CreateSegment(caller.org, body.id, body.name, body.description)
         segment = await create_segment(command, segments=audience.segments, clock=audience.clock)
         return Success(data=_detail(segment, await audience.contacts.count(caller.org, [segment.segment_id])))
 
-    @router.get("/segments")
+    @router.get("/segments", operation_id="listSegments")
     async def list_segments(caller: Viewer, page: Page = 1, limit: Limit = 20) -> Success[SegmentPage]:
         """The organisation's segments."""
         rows, total = await audience.segments.page(caller.org, skip=(page - 1) * limit, limit=limit)
@@ -64,8 +66,8 @@ def segments_router(audience: Audience) -> APIRouter:
             )
         )
 
-    @router.get("/segments/{segment_id}")
-    async def get(segment_id: str, caller: Viewer) -> Success[SegmentDetail]:
+    @router.get("/segments/{segment_id}", operation_id="getSegment", responses=answers(SegmentNotFound))
+    async def get(segment_id: PathId, caller: Viewer) -> Success[SegmentDetail]:
         """One segment, counted now."""
         segment, count = await get_segment(
             caller.org, segment_id, segments=audience.segments, contacts=audience.contacts

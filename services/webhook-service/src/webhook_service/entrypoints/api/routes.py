@@ -3,25 +3,27 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import AfterValidator
 from service_kit.api.app import Editor, Viewer
 from service_kit.api.envelope import Pagination, Success
+from service_kit.api.types import PathId
 
 from webhook_service.application.create_endpoint import create_endpoint
 from webhook_service.application.delete_endpoint import delete_endpoint
 from webhook_service.application.ports import ApiPorts
 from webhook_service.application.read_endpoints import find_endpoint, list_deliveries
 from webhook_service.domain.delivery import Status
+from webhook_service.domain.errors import EndpointNotFound, TargetRefused
 from webhook_service.entrypoints.api.schemas import (
     CreatedWebhook,
     CreateWebhook,
     Deleted,
     DeliveryList,
     DeliveryOut,
+    EventType,
     Webhook,
     WebhookList,
-    known_event,
 )
+from webhook_service.entrypoints.errors import answers
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 
@@ -39,10 +41,16 @@ async def _ports(request: Request) -> ApiPorts:
 
 
 Ports = Annotated[ApiPorts, Depends(_ports)]
-Limit = Annotated[int, Query(ge=1, le=100)]
+Page = Annotated[int, Query(ge=1, le=1_000_000, description="Page number.")]
+Limit = Annotated[int, Query(ge=1, le=100, description="Items at most.")]
 
 
-@router.post("", status_code=201, summary="Create a webhook")
+@router.post(
+    "",
+    status_code=201,
+    operation_id="createWebhook",
+    responses=answers(TargetRefused("must be https"), headers=["Cache-Control"]),
+)
 async def create(
     body: CreateWebhook, caller: Editor, ports: Ports, response: Response
 ) -> Success[CreatedWebhook]:
@@ -52,38 +60,42 @@ async def create(
     return Success(data=CreatedWebhook.with_secret(endpoint, secret))
 
 
-@router.get("", summary="List webhooks")
-async def list_all(
-    caller: Viewer, ports: Ports, page: Annotated[int, Query(ge=1, le=1_000_000)] = 1, limit: Limit = 20
-) -> Success[WebhookList]:
+@router.get("", operation_id="listWebhooks")
+async def list_all(caller: Viewer, ports: Ports, page: Page = 1, limit: Limit = 20) -> Success[WebhookList]:
     """The organisation's webhooks, newest first."""
     found, total = await ports.endpoints.page(caller.org, skip=(page - 1) * limit, limit=limit)
     pagination = Pagination.of(page=page, limit=limit, total=total)
     return Success(data=WebhookList(webhooks=[Webhook.of(item) for item in found], pagination=pagination))
 
 
-@router.get("/{webhook_id}", summary="Get a webhook")
-async def get(webhook_id: str, caller: Viewer, ports: Ports) -> Success[Webhook]:
+@router.get("/{webhook_id}", operation_id="getWebhook", responses=answers(EndpointNotFound))
+async def get(webhook_id: PathId, caller: Viewer, ports: Ports) -> Success[Webhook]:
     """One webhook."""
     return Success(data=Webhook.of(await find_endpoint(caller.org, webhook_id, ports=ports)))
 
 
-@router.delete("/{webhook_id}", summary="Delete a webhook")
-async def delete(webhook_id: str, caller: Editor, ports: Ports) -> Success[Deleted]:
+@router.delete("/{webhook_id}", operation_id="deleteWebhook", responses=answers(EndpointNotFound))
+async def delete(webhook_id: PathId, caller: Editor, ports: Ports) -> Success[Deleted]:
     """Unsubscribe; what has not been delivered yet is not."""
     await delete_endpoint(caller.org, webhook_id, ports=ports)
     return Success(data=Deleted())
 
 
-@router.get("/{webhook_id}/deliveries", summary="List a webhook's deliveries")
+@router.get(
+    "/{webhook_id}/deliveries", operation_id="listWebhookDeliveries", responses=answers(EndpointNotFound)
+)
 async def deliveries(
-    webhook_id: str,
+    webhook_id: PathId,
     caller: Viewer,
     ports: Ports,
-    status: Literal["pending", "succeeded", "failed"] | None = None,
-    event: Annotated[str, AfterValidator(known_event)] | None = None,
+    status: Annotated[
+        Literal["pending", "succeeded", "failed"] | None, Query(description="Only those that stand so.")
+    ] = None,
+    event: Annotated[EventType | None, Query(description="Only those of this event type.")] = None,
     limit: Limit = 20,
-    cursor: Annotated[str | None, Query(pattern=r"^dlv_[0-9A-Z]{26}$")] = None,
+    cursor: Annotated[
+        str | None, Query(pattern=r"^dlv_[0-9A-Z]{26}$", description="`nextCursor` of the page before.")
+    ] = None,
 ) -> Success[DeliveryList]:
     """What was sent, what came back, and what waits, newest first."""
     found, following = await list_deliveries(

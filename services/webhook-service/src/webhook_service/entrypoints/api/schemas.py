@@ -1,10 +1,10 @@
 """Bodies in and out of /webhooks."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from contracts.envelope import UtcTime
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, JsonValue
 from service_kit.api.envelope import Pagination, RequestModel, ResponseModel
 from service_kit.api.types import Description, Text
 
@@ -22,6 +22,12 @@ def known_event(value: str) -> str:
     return value
 
 
+EventType = Annotated[
+    str, AfterValidator(known_event), Field(json_schema_extra={"enum": list[JsonValue](EVENT_TYPES)})
+]
+_Subscribed = Annotated[str, Field(json_schema_extra={"enum": [*EVENT_TYPES, ALL_EVENTS]})]
+
+
 def _events(values: list[str]) -> list[str]:
     if ALL_EVENTS in values:
         if len(values) > 1:
@@ -36,7 +42,7 @@ class CreateWebhook(RequestModel):
     url: Annotated[Text, Field(min_length=1, max_length=MAX_URL_LENGTH)] = Field(
         examples=["https://example.com/hooks"]
     )
-    events: Annotated[list[str], Field(min_length=1, max_length=50), AfterValidator(_events)] = Field(
+    events: Annotated[list[_Subscribed], Field(min_length=1, max_length=50), AfterValidator(_events)] = Field(
         examples=[["campaign.started", "campaign.completed"]]
     )
     description: Description = ""
@@ -110,6 +116,15 @@ class AttemptOut(ResponseModel):
     error: str | None
 
 
+_SHOWN: dict[Status, Literal["pending", "succeeded", "failed"]] = {
+    Status.PENDING: "pending",
+    Status.PARKED: "pending",
+    Status.SUCCEEDED: "succeeded",
+    Status.FAILED: "failed",
+}
+"""A parked delivery is pending, without a next attempt."""
+
+
 class DeliveryOut(ResponseModel):
     """One event for this subscription. `nextAttemptAt` is null when no attempt is planned."""
 
@@ -117,7 +132,7 @@ class DeliveryOut(ResponseModel):
     event: str
     event_id: str
     campaign_id: str
-    status: str = Field(examples=["pending", "succeeded", "failed"])
+    status: Literal["pending", "succeeded", "failed"]
     attempts: list[AttemptOut]
     next_attempt_at: UtcTime | None
     response_body: str | None
@@ -125,14 +140,13 @@ class DeliveryOut(ResponseModel):
 
     @classmethod
     def of(cls, delivery: Delivery) -> "DeliveryOut":
-        """What clients see: a parked delivery is pending without a next attempt."""
-        parked = delivery.status is Status.PARKED
+        """What clients see."""
         return cls(
             id=delivery.id,
             event=delivery.event_type,
             event_id=delivery.event_id,
             campaign_id=delivery.campaign_id,
-            status=(Status.PENDING if parked else delivery.status).value,
+            status=_SHOWN[delivery.status],
             attempts=[
                 AttemptOut(
                     at=item.at, status_code=item.status_code, duration_ms=item.duration_ms, error=item.error
