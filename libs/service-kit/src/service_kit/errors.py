@@ -29,6 +29,8 @@ class ServiceError(Exception):
     """The request cannot be done."""
 
     code: ClassVar[str] = "ERROR"
+    retry_after_seconds: ClassVar[int | None] = None
+    """When the same request may work, if waiting helps."""
 
     def __init__(self, message: str | None = None, *, details: Iterable[Detail] = ()) -> None:
         self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]

@@ -32,6 +32,12 @@ class ServiceSettings(BaseSettings):
     consumer_retry_seconds: float = 0.2
     consumer_retry_max_seconds: float = 5
     inbox_retention_days: int = 14
+    idempotency_hours: float = Field(default=24, gt=0)
+    """How long the answer under an Idempotency-Key is given again."""
+    idempotency_lock_seconds: float = Field(default=20, gt=0)
+    """How long a key waits for a request whose process died; well above what any request takes."""
+    idempotency_release_seconds: float = Field(default=1, gt=0)
+    """How long a failed request may try to give its key back."""
     lease_seconds: float = 5
     relay_batch: int = 500
     relay_poll_seconds: float = 0.03

@@ -6,6 +6,9 @@ from contracts.envelope import EventData
 from pymongo.errors import PyMongoError
 
 from service_kit.clock import SystemClock
+from service_kit.crypto import SecretBox
+from service_kit.idempotency.mongo_keys import MongoIdempotencyKeys
+from service_kit.idempotency.once import Idempotency
 from service_kit.inbox.mongo_inbox import MongoInbox
 from service_kit.kafka.consumer import ConsumerLoop, Handler, RetryPolicy
 from service_kit.kafka.dead_letter import DeadLetters
@@ -49,6 +52,19 @@ class ServiceWiring:
         inbox = MongoInbox(self.database, consumer=consumer, clock=self.clock)
         await inbox.prepare(retention_days=self.settings.inbox_retention_days)
         return inbox
+
+    async def idempotency(self, *, box: SecretBox | None = None) -> Idempotency:
+        """What routes with an Idempotency-Key work with, the index made. `box` seals stored answers."""
+        settings = self.settings
+        keys = MongoIdempotencyKeys(
+            self.database,
+            clock=self.clock,
+            lock_seconds=settings.idempotency_lock_seconds,
+            keep_seconds=settings.idempotency_hours * 3600,
+            box=box,
+        )
+        await keys.prepare()
+        return Idempotency(keys, self.transactions, settings.idempotency_release_seconds)
 
     async def relay(self, process: str) -> Relay:
         """The outbox relay, leader among its replicas by lease."""

@@ -14,6 +14,7 @@ from service_kit.api.middleware import LimitBody, Observe
 from service_kit.api.openapi import SCHEME, complete
 from service_kit.auth import Authenticator, NotAuthenticated, Principal, Role, RoleTooLow
 from service_kit.errors import ServiceError
+from service_kit.idempotency.once import Idempotency
 from service_kit.settings import ServiceSettings
 
 PREFIX = "/api/v1"
@@ -36,7 +37,9 @@ async def _authenticated(
     if credentials is None:
         raise NotAuthenticated
     authenticator: Authenticator = request.app.state.authenticator
-    return await authenticator.principal(credentials.credentials)
+    principal = await authenticator.principal(credentials.credentials)
+    request.state.principal = principal
+    return principal
 
 
 def at_least(role: Role) -> Callable[[Principal], Awaitable[Principal]]:
@@ -78,11 +81,13 @@ def create_api(
     internal_routers: Sequence[APIRouter] = (),
     lifespan: Callable[[], Any] | None = None,
     examples: Path | None = None,
+    idempotency: Idempotency | None = None,
 ) -> FastAPI:
     """The service's FastAPI app: `routers` under /api/v1 behind the envelope, `internal_routers` beside it.
 
     `raw_paths` are path suffixes whose POST takes a stream (no body limit, any media type).
     `lifespan` is a function giving an async context manager entered while the app serves.
+    `idempotency` is what routes with `Once` work with.
     `examples` is the folder of the document's examples (`createCampaign.request.json` and so on).
     """
 
@@ -98,6 +103,7 @@ def create_api(
               redirect_slashes=False)  # fmt: skip
     app.max_body_bytes, app.examples = settings.max_body_bytes, examples
     app.state.authenticator = Authenticator(settings)
+    app.state.idempotency = idempotency
     install(app, statuses)
     app.add_middleware(LimitBody, max_bytes=settings.max_body_bytes, raw_paths=tuple(raw_paths))
     app.add_middleware(Observe)

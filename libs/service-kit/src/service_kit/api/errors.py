@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from service_kit.auth import NotAuthenticated, RoleTooLow
 from service_kit.errors import DependencyDown, Detail, FieldErrors, ServiceError
+from service_kit.idempotency.keys import KeyInFlight, KeyReused
 from service_kit.logging import get_logger
 from service_kit.mongo.client import is_unavailable
 
@@ -22,6 +23,8 @@ SHARED_STATUSES: dict[type[ServiceError], int] = {
     RoleTooLow: 403,
     FieldErrors: 422,
     DependencyDown: 503,
+    KeyReused: 422,
+    KeyInFlight: 409,
 }
 _HTTP_CODES = {
     400: "MALFORMED_JSON", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE",
@@ -71,7 +74,9 @@ def install(app: FastAPI, statuses: Mapping[type[ServiceError], int]) -> None:
 
     async def on_service_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, ServiceError)  # noqa: S101 - registered for this type only
-        return failure(request, status_of(error, table), error.code, error.message, error.details)
+        wait = error.retry_after_seconds
+        headers = None if wait is None else {"Retry-After": str(wait)}
+        return failure(request, status_of(error, table), error.code, error.message, error.details, headers)
 
     app.add_exception_handler(ServiceError, on_service_error)
     app.add_exception_handler(RequestValidationError, _on_validation)
