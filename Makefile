@@ -68,6 +68,12 @@ compose-env: ## Write the secrets of docker compose to .env, once
 compose-token: ## Print a token for the containers: ORG=acme ROLE=admin
 	@docker compose exec -T -e ORG -e ROLE campaign-api python - < deploy/compose/mint_token.py
 
+# ---- the API's document ---------------------------------------------------------------------------
+
+.PHONY: openapi
+openapi: .venv/.synced ## Write docs/openapi.json afresh from the code
+	@$(PYTHON) -m openapi_document
+
 # ---- checks ---------------------------------------------------------------------------------------
 
 .PHONY: lint

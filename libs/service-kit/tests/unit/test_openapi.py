@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from service_kit.api.answers import Answers
 from service_kit.api.app import Editor, Viewer, create_api
 from service_kit.api.envelope import RequestModel, ResponseModel, Success
+from service_kit.api.idempotency import Once
 from service_kit.api.types import Name, PathId
 from service_kit.errors import Detail, ServiceError
 from service_kit.settings import ServiceSettings
@@ -33,7 +34,13 @@ class ThingBusy(ServiceError):
         super().__init__(f"busy since {since}", details=[Detail("status", since)])
 
 
-STATUSES: dict[type[ServiceError], int] = {ThingNotFound: 404, ThingBusy: 409}
+class ThingTooLarge(ServiceError):
+    """The thing would become too large."""
+
+    code = "THING_TOO_LARGE"
+
+
+STATUSES: dict[type[ServiceError], int] = {ThingNotFound: 404, ThingBusy: 409, ThingTooLarge: 413}
 answers = Answers(STATUSES)
 router = APIRouter(tags=["things"])
 
@@ -59,11 +66,22 @@ async def page(_who: Viewer, limit: Annotated[int, Query(ge=1, le=100)] = 20) ->
 @router.put(
     "/things/{thing_id}",
     operation_id="changeBigThing",
-    responses=answers(ThingNotFound, ThingBusy("noon"), headers=["ETag"]),
+    responses=answers(ThingNotFound, ThingBusy("noon"), ThingTooLarge, headers=["ETag"]),
 )
 async def change(thing_id: PathId, body: ThingIn, _who: Editor) -> Success[ThingOut]:
     """Change it."""
     return Success(data=ThingOut(name=body.name))
+
+
+@router.post(
+    "/things",
+    operation_id="makeThing",
+    response_model=Success[ThingOut],
+    responses=answers(ThingBusy("noon")),
+)
+async def make(body: ThingIn, _who: Editor, _once: Once) -> Response:
+    """Make one."""
+    return Response()
 
 
 @router.post(
@@ -128,6 +146,21 @@ def test_headers_are_told_where_they_come() -> None:
     assert "WWW-Authenticate" in shared["Unauthenticated"]["headers"]
 
 
+def test_what_may_be_repeated_tells_of_keys_beside_its_own_errors() -> None:
+    found = operation("post", "/things")["responses"]
+    assert codes(found["409"]) == ["THING_BUSY", "IDEMPOTENCY_KEY_IN_FLIGHT"]
+    assert codes(found["422"]) == ["VALIDATION_FAILED", "IDEMPOTENCY_KEY_REUSED"]
+    assert set(found["409"]["headers"]) == {"X-Request-Id", "Retry-After"}
+    assert set(found["200"]["headers"]) == {"X-Request-Id", "Idempotency-Replayed"}
+
+
+def test_a_declared_error_joins_the_one_that_every_body_may_meet() -> None:
+    found = operation("put", "/things/{thing_id}")["responses"]["413"]
+    assert codes(found) == ["THING_TOO_LARGE", "PAYLOAD_TOO_LARGE"]
+    examples = found["content"]["application/json"]["examples"]
+    assert "524288" in examples["PAYLOAD_TOO_LARGE"]["value"]["error"]["message"]
+
+
 def test_the_role_is_the_scope_and_the_summary_is_the_operations_name() -> None:
     found = operation("put", "/things/{thing_id}")
     assert found["security"] == [{"bearer": ["editor"]}]
@@ -140,7 +173,7 @@ def test_the_frameworks_own_errors_do_not_appear() -> None:
         "Failure",
         "ErrorBody",
         "ErrorDetail",
-        "ThingOutAnswer",
+        "ThingAnswer",
     }
 
 

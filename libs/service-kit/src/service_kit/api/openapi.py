@@ -9,12 +9,14 @@ it. Everything works on the plain document, so one unit test can feed it any.
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from service_kit.api.answers import HEADERS, SUCCESS, error_answer, error_body, header_reference
 from service_kit.api.envelope import Failure
+from service_kit.idempotency.keys import KeyInFlight, KeyReused
 
 Json = dict[str, Any]
 Error = tuple[str, str, Sequence[tuple[str, str]]]
@@ -22,7 +24,6 @@ Error = tuple[str, str, Sequence[tuple[str, str]]]
 METHODS = frozenset({"get", "put", "post", "delete", "patch"})
 SCHEME = "bearer"
 _SCHEMAS = "#/components/schemas/"
-_WRAPPED = re.compile(r"Success_(\w+)_$")
 DESCRIPTIONS = {
     400: "Malformed JSON, or a parameter that is out of range.",
     401: "No valid token.",
@@ -60,14 +61,12 @@ def complete(document: Json, *, max_body_bytes: int, examples: Path | None) -> J
         schemas.pop(name, None)
     failure = Failure.model_json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
     schemas.update(failure.pop("$defs"), Failure=failure)
-    rename_schemas(
-        document, {name: f"{wrapped[1]}Answer" for name in schemas if (wrapped := _WRAPPED.match(name))}
-    )
+    rename_schemas(document, {name: _answer_name(name) for name in schemas if name.startswith("Success_")})
     components["headers"] = {HEADERS[name]: header for name, header in _HEADER_COMPONENTS.items()}
     components["responses"] = _shared_answers(max_body_bytes)
     given = _examples(examples)
     for operation in operations(document):
-        _complete_operation(operation)
+        _complete_operation(operation, components["responses"])
         _show_examples(operation, given)
     if given:
         raise KeyError(f"examples of operations that do not exist: {sorted(given)}")
@@ -75,6 +74,13 @@ def complete(document: Json, *, max_body_bytes: int, examples: Path | None) -> J
         if isinstance(node.get("title"), str):
             del node["title"]  # pydantic titles every field with its own name again
     return document
+
+
+def _answer_name(name: str) -> str:
+    """`Success_TemplateOut_` → `TemplateAnswer`, `Success_Union_AOut__BOut__` → `AOrBAnswer`."""
+    inner = name.removeprefix("Success_").removesuffix("_")
+    parts = inner.removeprefix("Union_").strip("_").split("__")
+    return f"{'Or'.join(part.removesuffix('Out') for part in parts)}Answer"
 
 
 def rename_schemas(document: Json, names: Mapping[str, str]) -> None:
@@ -112,18 +118,21 @@ def success_of(operation: Json) -> Json:
     return found
 
 
-def _complete_operation(operation: Json) -> None:
+def _complete_operation(operation: Json, shared: Json) -> None:
     operation["summary"] = _sentence(operation["operationId"])
     responses = operation["responses"]
     if "HTTPValidationError" in json.dumps(responses.get("422", {})):
         del responses["422"]
     declared = responses.pop(SUCCESS, {})
-    success_of(operation).setdefault("headers", {}).update(declared.get("headers", {}))
+    success = success_of(operation)
+    success.setdefault("headers", {}).update(declared.get("headers", {}))
+    success["description"] = "Done."
+    if _may_be_repeated(operation):
+        success["headers"]["Idempotency-Replayed"] = header_reference("Idempotency-Replayed")
     for status, answer in _implied(operation).items():
         known = responses.setdefault(str(status), answer)
-        if known is not answer and "content" in answer:
-            mine, theirs = (part["content"]["application/json"]["examples"] for part in (known, answer))
-            mine.update({name: example for name, example in theirs.items() if name not in mine})
+        if known is not answer:
+            _add_answer(known, answer, shared)
     for status, answer in responses.items():
         if "$ref" not in answer:
             if status[0] != "2":
@@ -133,36 +142,48 @@ def _complete_operation(operation: Json) -> None:
     operation["responses"] = dict(sorted(responses.items()))
 
 
+def _add_answer(known: Json, implied: Json, shared: Json) -> None:
+    """Lay what is implied beside what the route declared under the same status."""
+    if "$ref" in implied:
+        implied = shared[implied["$ref"].rpartition("/")[2]]
+    known.setdefault("headers", {}).update(implied.get("headers", {}))
+    mine, theirs = (part["content"]["application/json"]["examples"] for part in (known, implied))
+    mine.update({name: example for name, example in theirs.items() if name not in mine})
+
+
 def _implied(operation: Json) -> dict[int, Json]:
     """What the operation may answer because of its shape, by status."""
+    errors: defaultdict[int, list[Error]] = defaultdict(list)
     body = operation.get("requestBody", {}).get("content", {})
-    parameters = {place: [p for p in operation.get("parameters", []) if p["in"] in kinds]
-                  for place, kinds in {"path": ("path",), "other": ("query", "header")}.items()}  # fmt: skip
-    found: dict[int, Json] = {503: _shared(503)}
-    roles = [role for entry in operation.get("security", []) for role in entry.get(SCHEME, [])]
-    if operation.get("security"):
-        found[401] = _shared(401)
-    if roles and roles != ["viewer"]:
-        found[403] = _shared(403)
-    if parameters["path"]:
-        found[404] = _answer(404, ("NOT_FOUND", "there is nothing here", ()))
-    bad: list[Error] = []
+    kinds = [parameter["in"] for parameter in operation.get("parameters", [])]
+    if "path" in kinds:
+        errors[404].append(("NOT_FOUND", "there is nothing here", ()))
     if "application/json" in body:
-        bad.append(("MALFORMED_JSON", "the body is not valid JSON", ()))
-    if parameters["other"]:
-        field, rule = _broken_rule(parameters["other"][0])
-        bad.append(("INVALID_PARAMETER", f"{field}: {rule}", ((field, rule),)))
-    if bad:
-        found[400] = _answer(400, *bad)
-    if "application/json" in body:
-        found[413] = _shared(413)
-        found[422] = _answer(
-            422, ("VALIDATION_FAILED", "colour: unknown field", (("colour", "unknown field"),))
-        )
+        errors[400].append(("MALFORMED_JSON", "the body is not valid JSON", ()))
+        errors[422].append(("VALIDATION_FAILED", "colour: unknown field", (("colour", "unknown field"),)))
+    if limited := [parameter for parameter in operation.get("parameters", []) if parameter["in"] != "path"]:
+        field, rule = _broken_rule(limited[0])
+        errors[400].append(("INVALID_PARAMETER", f"{field}: {rule}", ((field, rule),)))
     if body:
-        media = " or ".join(body)
-        found[415] = _answer(415, ("UNSUPPORTED_MEDIA_TYPE", f"send {media}", ()))
-    return found
+        errors[415].append(("UNSUPPORTED_MEDIA_TYPE", f"send {' or '.join(body)}", ()))
+    if _may_be_repeated(operation):
+        errors[409].append((KeyInFlight.code, KeyInFlight().message, ()))
+        errors[422].append((KeyReused.code, KeyReused().message, ()))
+    found = {status: _answer(status, *those) for status, those in errors.items()}
+    if _may_be_repeated(operation):
+        found[409]["headers"] = {"Retry-After": header_reference("Retry-After")}
+    roles = [role for entry in operation.get("security", []) for role in entry.get(SCHEME, [])]
+    shared = {
+        503: True,
+        401: bool(roles),
+        403: roles not in ([], ["viewer"]),
+        413: "application/json" in body,
+    }
+    return found | {status: _shared(status) for status, applies in shared.items() if applies}
+
+
+def _may_be_repeated(operation: Json) -> bool:
+    return any(parameter["name"] == "Idempotency-Key" for parameter in operation.get("parameters", []))
 
 
 def _broken_rule(parameter: Json) -> tuple[str, str]:

@@ -1,0 +1,1 @@
+"""The one OpenAPI document of the API, made from the code of the four services."""
