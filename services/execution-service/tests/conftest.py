@@ -5,8 +5,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pytest
+from contracts.events.campaign import AudienceDefinition
 from execution_service.application.ports import CampaignAudience, KnownCampaign, Mark, Member
+from execution_service.domain.audience import AudienceRule
 from execution_service.domain.contact import Contact
+from execution_service.domain.suppression import suppression
 from service_kit.ports import Tx
 from service_kit.testing.fakes import (
     FixedClock,
@@ -39,18 +42,24 @@ class InMemoryContacts:
         rows = {f"{contact.org}/{contact.contact_id}": contact for contact in contacts}
         staged(tx, lambda: self.rows.update(rows))
 
-    async def walk(self, org: str, segment: str, *, after_key: str, limit: int) -> list[Member]:
+    async def walk(
+        self, org: str, segment: str | None, *, after_key: str, limit: int, whole: bool = False
+    ) -> list[Member]:
         found = [
-            Member(key, row.contact_id, row.segments, row.tester)
+            Member(key, row.contact_id, row.segments, row.tester, row if whole else None)
             for key, row in sorted(self.rows.items())
-            if row.org == org and segment in row.segments and key > after_key
+            if row.org == org and (segment is None or segment in row.segments) and key > after_key
         ]
         return found[:limit]
 
-    async def count(self, org: str, segments: Sequence[str], *, testers_only: bool = False) -> int:
-        wanted = set(segments)
+    async def count(
+        self, org: str, rule: AudienceRule, *, testers_only: bool = False, suppressed: str | None = None
+    ) -> int:
         return sum(
-            row.org == org and bool(wanted & set(row.segments)) and (row.tester or not testers_only)
+            row.org == org
+            and rule.admits(row)
+            and (row.tester or not testers_only)
+            and (suppressed is None or suppression(row) == suppressed)
             for row in self.rows.values()
         )
 
@@ -85,8 +94,8 @@ class InMemoryCampaigns:
         before = self.known.get(campaign.campaign_id)
         if before is not None and before.sequence > campaign.sequence:
             return False
-        if campaign.segments is None:
-            campaign = replace(campaign, segments=before.segments if before else ())
+        if campaign.audience is None:
+            campaign = replace(campaign, audience=before.audience if before else AudienceDefinition())
         noted = campaign
 
         def effect() -> None:
@@ -98,9 +107,14 @@ class InMemoryCampaigns:
 
     async def counted(self, org: str, *, after_id: str, limit: int) -> list[CampaignAudience]:
         found = [
-            CampaignAudience(key, org, row.segments or (), self.counts[key][1], self.counts[key][0])
+            CampaignAudience(
+                key, org, row.audience or AudienceDefinition(), self.counts[key][1], self.counts[key][0]
+            )
             for key, row in sorted(self.known.items())
-            if row.org == org and key > after_id and row.status not in ("completed", "cancelled")
+            if row.org == org
+            and key > after_id
+            and not row.deleted
+            and row.status not in ("completed", "cancelled")
         ]
         return found[:limit]
 

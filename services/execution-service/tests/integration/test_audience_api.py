@@ -234,13 +234,20 @@ async def test_preflight_counts_for_the_one_who_shows_the_token(api: httpx.Async
         headers = {"Authorization": f"Bearer {token}"}
         return await api.post("/internal/preflight", json={**query, **fields}, headers=headers)
 
-    assert (await ask()).json() == {"totalCount": 10, "targeted": 5, "testers": 3, "bot": None}
+    assert (await ask()).json() == {
+        "totalCount": 10,
+        "targeted": 5,
+        "testers": 3,
+        "suppressed": {},
+        "bot": None,
+    }
     bot = (await api.post(f"{API}/bots", json=BOT)).json()["data"]
     answer = (await ask(testMode=True, targetPercentage=100)).json()
     assert (answer["targeted"], answer["bot"]) == (3, {"id": bot["id"], "name": "Main", "perSecond": 30})
     assert (await ask(botId=bot["id"])).json()["bot"]["id"] == bot["id"]
     assert (await ask(botId="bot_other")).json()["bot"] is None
-    assert (await ask(org="other")).json() == {"totalCount": 0, "targeted": 0, "testers": 0, "bot": None}
+    nothing = {"totalCount": 0, "targeted": 0, "testers": 0, "suppressed": {}, "bot": None}
+    assert (await ask(org="other")).json() == nothing
     assert (await ask(segments=[])).json()["totalCount"] == 0
     wrong = await ask(token="wrong")
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (401, "UNAUTHENTICATED")

@@ -6,6 +6,7 @@ from contextlib import suppress
 import httpx
 import pytest
 from contracts.catalogue import decode
+from contracts.events.campaign import AudienceDefinition
 from execution_service.application.ports import KnownCampaign
 from execution_service.bootstrap import Wiring, estimate_part
 from service_kit.ports import Tx
@@ -23,7 +24,9 @@ async def _told(wiring: Wiring) -> list[tuple[str, str, int]]:
 
 async def test_counts_follow_campaigns_puts_and_imports(api: httpx.AsyncClient, wiring: Wiring) -> None:
     async def note(tx: Tx) -> None:
-        campaign = KnownCampaign("camp_1", "acme", "Sale", "draft", 1, ("s1", "s2"))
+        campaign = KnownCampaign(
+            "camp_1", "acme", "Sale", "draft", 1, AudienceDefinition(segments=["s1", "s2"])
+        )
         await wiring.campaigns.note(tx, campaign)
         await wiring.marks.add(tx, "acme")
 

@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from contracts.events.campaign import AudienceDefinition
 from execution_service.application.ports import AudienceMarks, CampaignAudiences, Contacts, KnownCampaign
 from execution_service.bootstrap import Wiring
+from execution_service.domain.audience import AudienceRule, read_rule
 from execution_service.domain.contact import Contact
 from service_kit.ports import Transactions, Tx
 
@@ -67,6 +69,25 @@ async def test_walking_meets_every_member_once_in_the_order_of_keys(ports: Ports
         after = members[-1].key
     assert [member.contact_id for member in seen] == [f"c{n:02}" for n in range(1, 25, 2)]
     assert seen[0].segments == ("s1", "s2")
+    assert seen[0].contact is None
+
+
+async def test_a_whole_organisation_is_walked_and_counted_beside_its_neighbours(ports: Ports) -> None:
+    await _insert(
+        ports, _contact("c1"), _contact("c2", "s1", tester=True), _contact("c3", opted_out=True, age=30),
+        _contact("c1", org="acme-2"), _contact("c1", org="acm"), _contact("c1", org="acme0"),
+    )  # fmt: skip
+    seen, after = [], ""
+    while members := await ports.contacts.walk("acme", None, after_key=after, limit=2, whole=True):
+        seen += members
+        after = members[-1].key
+    assert [member.contact_id for member in seen] == ["c1", "c2", "c3"]
+    assert [member.contact and member.contact.age for member in seen] == [None, None, 30]
+    everybody = read_rule([], {"ageRange": [0, 99]}, [])
+    assert await ports.contacts.count("acme", everybody) == 1
+    assert await ports.contacts.count("acme", everybody, suppressed="OPTED_OUT") == 1
+    assert await ports.contacts.count("acme", everybody, testers_only=True) == 0
+    assert await ports.contacts.count("acme", AudienceRule(("s1",)), suppressed="OPTED_OUT") == 0
 
 
 async def test_a_union_counts_each_contact_once(ports: Ports) -> None:
@@ -74,10 +95,11 @@ async def test_a_union_counts_each_contact_once(ports: Ports) -> None:
         ports, _contact("c1", "s1", "s2", tester=True), _contact("c2", "s2"), _contact("c3", "s3"),
         _contact("c4"), _contact("c1", "s1", org="other"),
     )  # fmt: skip
-    assert await ports.contacts.count("acme", ["s1", "s2"]) == 2
-    assert await ports.contacts.count("acme", ["s1", "s2"], testers_only=True) == 1
-    assert await ports.contacts.count("acme", []) == 0
-    assert await ports.contacts.count("nobody", ["s1"]) == 0
+    union = AudienceRule(("s1", "s2"))
+    assert await ports.contacts.count("acme", union) == 2
+    assert await ports.contacts.count("acme", union, testers_only=True) == 1
+    assert await ports.contacts.count("acme", AudienceRule()) == 0
+    assert await ports.contacts.count("nobody", AudienceRule(("s1",))) == 0
 
 
 async def test_a_mark_appears_with_its_transaction_and_goes_alone(ports: Ports) -> None:
@@ -99,7 +121,8 @@ async def test_a_mark_appears_with_its_transaction_and_goes_alone(ports: Ports) 
 
 
 def _known(sequence: int, status: str, *segments: str, campaign_id: str = "camp_1") -> KnownCampaign:
-    return KnownCampaign(campaign_id, "acme", "Sale", status, sequence, segments or None)
+    audience = AudienceDefinition(segments=list(segments), filters={"a.b$": [1]}) if segments else None
+    return KnownCampaign(campaign_id, "acme", "Sale", status, sequence, audience)
 
 
 async def _note(ports: Ports, campaign: KnownCampaign) -> bool:
@@ -114,7 +137,8 @@ async def test_what_is_newer_stays_and_final_campaigns_are_not_counted(ports: Po
     assert await _note(ports, _known(5, "active"))
     assert not await _note(ports, _known(2, "draft", "s9"))
     (row,) = await ports.campaigns.counted("acme", after_id="", limit=10)
-    assert (row.segments, row.total_count) == (("s1",), None)
+    assert row.audience == AudienceDefinition(segments=["s1"], filters={"a.b$": [1]})
+    assert row.total_count is None
     assert await ports.campaigns.counted("acme", after_id="camp_1", limit=10) == []
     assert await ports.campaigns.counted("other", after_id="", limit=10) == []
     assert await _note(ports, _known(6, "completed"))

@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 from contracts.envelope import AnyEvent, new_event
-from contracts.events.campaign import AudienceDefinition, CampaignCompleted, CampaignCreated, Totals
+from contracts.events.campaign import (
+    AudienceDefinition,
+    CampaignCompleted,
+    CampaignCreated,
+    CampaignDeleted,
+    CampaignUpdated,
+    Totals,
+)
 from execution_service.application.estimate_audiences import estimate_audiences
 from execution_service.application.note_campaign import note_campaign
 from execution_service.application.put_contact import put_contact
@@ -99,7 +106,7 @@ async def test_an_event_twice_or_late_changes_nothing(audience: Audience) -> Non
     await _note(audience, _completed(audience, sequence=3))
     await _note(audience, _created(audience, "s9"))
     assert audience.campaigns.known["camp_1"].status == "completed"
-    assert audience.campaigns.known["camp_1"].segments == ("s1",)
+    assert audience.campaigns.known["camp_1"].audience.segments == ["s1"]
 
 
 async def test_an_old_count_never_overwrites_a_newer_one(audience: Audience) -> None:
@@ -122,3 +129,54 @@ async def test_more_campaigns_than_one_page_are_all_counted(audience: Audience) 
     for number in range(250):
         await _note(audience, _created(audience, "s1", campaign_id=f"camp_{number:03}"))
     assert len(await _estimate(audience)) == 250
+
+
+def _updated(audience: Audience, sequence: int, **definition: Any) -> AnyEvent:
+    data = CampaignUpdated(
+        campaign_id="camp_1", name="Sale", type="message", status="draft", changed=["targetAudience"],
+        audience=AudienceDefinition(**definition),
+    )  # fmt: skip
+    now = audience.clock.now()
+    return new_event(data, source="t", subject="camp_1", org="acme", time=now, sequence=sequence)
+
+
+async def test_a_changed_audience_is_counted_with_its_filters_and_exclusions(audience: Audience) -> None:
+    await _put(audience, "c1", "s1")
+    await _put(audience, "c2", "s1", "s2")
+    await _put(audience, "c3", "s3")
+    await _note(audience, _created(audience, "s1"))
+    assert await _estimate(audience) == [("camp_1", 2)]
+    await _note(audience, _updated(audience, 2, segments=["s1"], exclude_segments=["s2"]))
+    assert await _estimate(audience) == [("camp_1", 1)]
+    await put_contact(
+        "acme", "c4", {"telegramChatId": 1, "age": 30}, contacts=audience.contacts, marks=audience.marks,
+        transactions=audience.transactions, clock=audience.clock,
+    )  # fmt: skip
+    await put_contact(
+        "acme", "c5", {"telegramChatId": 1, "age": 30}, contacts=audience.contacts, marks=audience.marks,
+        transactions=audience.transactions, clock=audience.clock,
+    )  # fmt: skip
+    await _note(audience, _updated(audience, 3, filters={"ageRange": [30, 40]}))
+    assert await _estimate(audience) == [("camp_1", 2)], "no segments but filters: everybody of the org"
+
+
+async def test_filters_that_cannot_be_understood_count_nobody_and_hold_up_nobody(audience: Audience) -> None:
+    await _put(audience, "c1", "s1")
+    await _note(audience, _created(audience, "s1", campaign_id="camp_2"))
+    await _note(audience, _created(audience, "s1"))
+    await _note(audience, _updated(audience, 2, segments=["s1"], filters={"ageRange": "young"}))
+    assert await _estimate(audience) == [("camp_1", 0), ("camp_2", 1)]
+
+
+async def test_a_deleted_campaign_is_no_longer_counted_and_its_definition_is_gone(audience: Audience) -> None:
+    await _note(audience, _created(audience, "s1"))
+    await _estimate(audience)
+    now = audience.clock.now()
+    data = CampaignDeleted(
+        campaign_id="camp_1", name="Sale", type="message", status="draft", deleted_at=now
+    )  # fmt: skip
+    await _note(audience, new_event(data, source="t", subject="camp_1", org="acme", time=now, sequence=2))
+    await _put(audience, "c1", "s1")
+    assert await _estimate(audience) == []
+    known = audience.campaigns.known["camp_1"]
+    assert (known.deleted, known.name, known.audience.segments) == (True, "", [])

@@ -20,7 +20,9 @@ NAMES = ["fine", "erased", "optedout", "nameless", "long", "empty", "fine2"]
 class People:
     """An audience of seven, one of them erased."""
 
-    async def walk(self, org: str, segment: str, *, after_key: str, limit: int) -> Sequence[Member]:
+    async def walk(
+        self, org: str, segment: str | None, *, after_key: str, limit: int, whole: bool = False
+    ) -> Sequence[Member]:
         raise NotImplementedError
 
     async def by_ids(self, org: str, ids: Sequence[str]) -> Mapping[str, Contact]:

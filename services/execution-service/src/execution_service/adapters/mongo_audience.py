@@ -1,14 +1,17 @@
 """What keeps audiences counted, in MongoDB.
 
 `audience_dirty`: {_id: ULID, org, at}, one row per change, written in the transaction of the change.
-`campaigns`: {_id: campaignId, org, name, status, final, sequence, segments[], totalCount, estimateRevision}.
+`campaigns`: {_id: campaignId, org, name, status, final, deleted, sequence, segments[], excludeSegments[],
+filters (as JSON text: its keys are clients'), totalCount, estimateRevision}.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 
+from contracts.events.campaign import AudienceDefinition
 from contracts.ids import new_ulid
 from service_kit.clock import Clock
-from service_kit.mongo.client import Database
+from service_kit.mongo.client import Database, Document
 from service_kit.mongo.transactions import session_of
 from service_kit.ports import Tx
 
@@ -55,15 +58,16 @@ class MongoCampaigns:
         known = await self._campaigns.find_one({"_id": campaign.campaign_id}, session=session)
         if known and known.get("sequence", 0) > campaign.sequence:
             return False
-        fields = {
+        fields: Document = {
             "org": campaign.org,
             "name": campaign.name,
             "status": campaign.status,
-            "final": campaign.status in FINAL,
+            "final": campaign.deleted or campaign.status in FINAL,
+            "deleted": campaign.deleted,
             "sequence": campaign.sequence,
         }
-        if campaign.segments is not None or known is None:
-            fields["segments"] = list(campaign.segments or ())
+        if campaign.audience is not None or known is None:
+            fields |= _audience_fields(campaign.audience or AudienceDefinition())
         await self._campaigns.update_one(
             {"_id": campaign.campaign_id},
             {"$set": fields, "$setOnInsert": {"totalCount": None, "estimateRevision": 0}},
@@ -80,7 +84,7 @@ class MongoCampaigns:
             CampaignAudience(
                 campaign_id=row["_id"],
                 org=row["org"],
-                segments=tuple(row["segments"]),
+                audience=_audience(row),
                 total_count=row["totalCount"],
                 revision=row["estimateRevision"],
             )
@@ -99,3 +103,20 @@ class MongoCampaigns:
             if answer.matched_count:
                 stored.append(campaign_id)
         return stored
+
+
+def _audience_fields(audience: AudienceDefinition) -> Document:
+    return {
+        "segments": audience.segments,
+        "excludeSegments": audience.exclude_segments,
+        "filters": None if audience.filters is None else json.dumps(audience.filters),
+    }
+
+
+def _audience(row: Document) -> AudienceDefinition:
+    filters = row.get("filters")
+    return AudienceDefinition(
+        segments=row["segments"],
+        exclude_segments=row.get("excludeSegments", []),
+        filters=None if filters is None else json.loads(filters),
+    )

@@ -1,7 +1,8 @@
 """Contacts in MongoDB: {_id: `<org>/<contactId>`, org, contactId, telegramChatId, …} in the API's own names.
 
-The index (org, segments, _id) serves both walking a segment by keyset and counting a union. Testers are few:
-`testerOf` (`<org>/<segment>` for each of theirs) is in a sparse index, which costs all others nothing.
+The index (org, segments, _id) serves both walking a segment by keyset and counting a union; a whole
+organisation is a range of _id. Testers and those who are suppressed are few: `testerOf` and `suppressedOf`
+(`<org>/`, and `<org>/<segment>` for each of theirs) are in sparse indexes, which cost all others nothing.
 """
 
 from collections.abc import Sequence
@@ -13,8 +14,11 @@ from service_kit.mongo.client import Database, Document
 from service_kit.mongo.transactions import session_of
 from service_kit.ports import Tx
 
+from execution_service.adapters.mongo_audience_query import audience_query, places, whole_org
 from execution_service.application.ports import Collision, Member
+from execution_service.domain.audience import AudienceRule
 from execution_service.domain.contact import Contact
+from execution_service.domain.suppression import suppression
 
 DUPLICATE_KEY = 11000
 _OPTIONAL = {
@@ -45,6 +49,7 @@ class MongoContacts:
         """Create the indexes."""
         await self._contacts.create_index([("org", 1), ("segments", 1), ("_id", 1)])
         await self._contacts.create_index([("testerOf", 1)], sparse=True)
+        await self._contacts.create_index([("suppressedOf", 1)], sparse=True)
 
     async def get(self, org: str, contact_id: str, *, tx: Tx | None = None) -> Contact | None:
         """One contact."""
@@ -77,26 +82,39 @@ class MongoContacts:
         changes = [ReplaceOne({"_id": row["_id"]}, row) for row in rows]
         await self._contacts.bulk_write(changes, ordered=True, session=session_of(tx))
 
-    async def walk(self, org: str, segment: str, *, after_key: str, limit: int) -> list[Member]:
-        """Up to `limit` members of `segment` after `after_key` ("" to start), by key."""
-        cursor = self._contacts.find(
-            {"org": org, "segments": segment, "_id": {"$gt": after_key}},
-            {"contactId": 1, "segments": 1, "tester": 1},
-        )
-        rows = await cursor.sort("_id", 1).limit(limit).to_list(None)
-        return [Member(row["_id"], row["contactId"], tuple(row["segments"]), row["tester"]) for row in rows]
+    async def walk(
+        self, org: str, segment: str | None, *, after_key: str, limit: int, whole: bool = False
+    ) -> list[Member]:
+        """Up to `limit` members of `segment` (None: all) after `after_key` ("" to start), by key."""
+        wanted: Document = {"_id": whole_org(org, after_key=after_key)}
+        if segment is not None:
+            wanted = {"org": org, "segments": segment, "_id": {"$gt": after_key}}
+        fields = None if whole else {"contactId": 1, "segments": 1, "tester": 1}
+        rows = await self._contacts.find(wanted, fields).sort("_id", 1).limit(limit).to_list(None)
+        return [
+            Member(
+                row["_id"],
+                row["contactId"],
+                tuple(row["segments"]),
+                row["tester"],
+                _contact(row) if whole else None,
+            )
+            for row in rows
+        ]
 
-    async def count(self, org: str, segments: Sequence[str], *, testers_only: bool = False) -> int:
-        """How many contacts are in any of `segments`, each counted once."""
-        if not segments:
+    async def count(
+        self, org: str, rule: AudienceRule, *, testers_only: bool = False, suppressed: str | None = None
+    ) -> int:
+        """How many contacts `rule` admits, each counted once; of them only those suppressed for a code."""
+        if rule.empty:
             return 0
-        if testers_only:
-            return await self._contacts.count_documents({"testerOf": {"$in": _tester_of(org, segments)}})
-        return await self._contacts.count_documents({"org": org, "segments": {"$in": list(segments)}})
+        query = audience_query(org, rule, testers_only=testers_only, suppressed=suppressed)
+        return await self._contacts.count_documents(query)
 
 
-def _tester_of(org: str, segments: Sequence[str]) -> list[str]:
-    return [f"{org}/{segment}" for segment in segments]
+def _everywhere(contact: Contact) -> list[str]:
+    """Where a contact that is looked for apart is found: in the organisation, and in each of its segments."""
+    return list(dict.fromkeys([*places(contact.org, ()), *places(contact.org, contact.segments)]))
 
 
 def _document(contact: Contact) -> Document:
@@ -113,8 +131,11 @@ def _document(contact: Contact) -> Document:
         "createdAt": contact.created_at,
         "updatedAt": contact.updated_at,
     }
-    if contact.tester and contact.segments:
-        row["testerOf"] = _tester_of(contact.org, contact.segments)
+    if contact.tester:
+        row["testerOf"] = _everywhere(contact)
+    code = suppression(contact)
+    if code is not None:
+        row |= {"suppression": code, "suppressedOf": _everywhere(contact)}
     for attribute, name in _OPTIONAL.items():
         value = getattr(contact, attribute)
         if value is not None:

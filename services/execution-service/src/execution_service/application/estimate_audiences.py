@@ -10,11 +10,16 @@ from collections.abc import Sequence
 
 from contracts.envelope import Envelope, new_event
 from contracts.events.audience import AudienceEstimated
+from contracts.events.campaign import AudienceDefinition
 from service_kit.clock import Clock
+from service_kit.errors import FieldErrors
+from service_kit.logging import get_logger
 from service_kit.ports import Outbox, Transactions, Tx
 
 from execution_service.application.ports import AudienceMarks, CampaignAudience, CampaignAudiences, Contacts
+from execution_service.domain.audience import read_rule
 
+log = get_logger()
 SOURCE = "execution-service"
 MARKS_AT_ONCE = 1000
 CAMPAIGNS_AT_ONCE = 100
@@ -42,7 +47,7 @@ async def estimate_audiences(
 
 
 class _Counting:
-    """One pass over one org; equal sets of segments are counted once."""
+    """One pass over one org; equal audiences are counted once."""
 
     def __init__(
         self, org: str, campaigns: CampaignAudiences, contacts: Contacts,
@@ -54,7 +59,7 @@ class _Counting:
         self._outbox = outbox
         self._transactions = transactions
         self._clock = clock
-        self._counts: dict[frozenset[str], int] = {}
+        self._counts: dict[str, int] = {}
 
     async def run(self) -> bool:
         """Whether every campaign is counted now; False when another counter came between."""
@@ -67,7 +72,7 @@ class _Counting:
     async def _store(self, some: Sequence[CampaignAudience]) -> bool:
         changed: dict[str, tuple[int, int]] = {}
         for campaign in some:
-            count = await self._count(campaign.segments)
+            count = await self._count(campaign.audience)
             if count != campaign.total_count:
                 changed[campaign.campaign_id] = (campaign.revision, count)
         if not changed:
@@ -80,11 +85,20 @@ class _Counting:
 
         return await self._transactions.run(work) == len(changed)
 
-    async def _count(self, segments: Sequence[str]) -> int:
-        key = frozenset(segments)
+    async def _count(self, audience: AudienceDefinition) -> int:
+        key = audience.model_dump_json()
         if key not in self._counts:
-            self._counts[key] = await self._contacts.count(self._org, sorted(key))
+            self._counts[key] = await self._counted(audience)
         return self._counts[key]
+
+    async def _counted(self, audience: AudienceDefinition) -> int:
+        try:
+            rule = read_rule(audience.segments, audience.filters, audience.exclude_segments)
+        except FieldErrors as error:
+            # Such a campaign cannot be started either; it must not keep the others from being counted.
+            log.warning("audience.not_understood", org=self._org, reason=error.message)
+            return 0
+        return await self._contacts.count(self._org, rule)
 
     def _event(self, campaign_id: str, count: int) -> Envelope[AudienceEstimated]:
         now = self._clock.now()

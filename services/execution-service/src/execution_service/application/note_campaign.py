@@ -1,27 +1,36 @@
 """Remember what a campaign event tells of the campaign, and have its audience counted."""
 
 from contracts.envelope import Envelope
-from contracts.events.campaign import CampaignCreated, CampaignEvent, CampaignStarted
+from contracts.events.campaign import (
+    AudienceDefinition,
+    CampaignCreated,
+    CampaignDeleted,
+    CampaignEvent,
+    CampaignStarted,
+    CampaignUpdated,
+)
 from service_kit.ports import Inbox, Transactions, Tx
 
 from execution_service.application.ports import AudienceMarks, CampaignAudiences, KnownCampaign
 
 
 def known_campaign(event: Envelope[CampaignEvent]) -> KnownCampaign:
-    """What `event` tells; created and started also tell the audience."""
+    """What `event` tells; created, updated and started also tell the audience. A deletion erases both."""
     data = event.data
-    segments: tuple[str, ...] | None = None
-    if isinstance(data, CampaignCreated):
-        segments = tuple(data.audience.segments)
+    deleted = isinstance(data, CampaignDeleted)
+    audience: AudienceDefinition | None = None
+    if isinstance(data, CampaignCreated | CampaignUpdated):
+        audience = data.audience
     elif isinstance(data, CampaignStarted):
-        segments = tuple(data.snapshot.audience.segments)
+        audience = data.snapshot.audience
     return KnownCampaign(
         campaign_id=data.campaign_id,
         org=event.orgid,
-        name=data.name,
+        name="" if deleted else data.name,
         status=data.status,
         sequence=event.sequence or 0,
-        segments=segments,
+        audience=AudienceDefinition() if deleted else audience,
+        deleted=deleted,
     )
 
 
@@ -30,7 +39,7 @@ async def note_campaign_in(
 ) -> None:
     """The effect alone, for a handler that does more in the same transaction."""
     campaign = known_campaign(event)
-    if await campaigns.note(tx, campaign) and campaign.segments is not None:
+    if await campaigns.note(tx, campaign) and campaign.audience is not None and not campaign.deleted:
         await marks.add(tx, campaign.org)
 
 

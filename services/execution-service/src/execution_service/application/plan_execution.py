@@ -10,6 +10,7 @@ from datetime import timedelta
 from contracts.envelope import new_event
 from contracts.events.execution import ExecutionPlanned
 from service_kit.clock import Clock
+from service_kit.errors import FieldErrors
 from service_kit.logging import get_logger
 from service_kit.ports import Outbox, Transactions, Tx
 
@@ -18,6 +19,7 @@ from execution_service.application.merge_segments import merge_segments
 from execution_service.application.ports import Member
 from execution_service.application.ports_engine import Audience, Executions, LeaseLost, PlanLease, Shards
 from execution_service.application.ports_sending import Senders
+from execution_service.domain.audience import AudienceRule, read_rule
 from execution_service.domain.execution import Execution, Plan
 from execution_service.domain.sampling import in_sample
 
@@ -67,13 +69,19 @@ class PlanExecution:
         return True
 
     async def _plan(self, lease: PlanLease) -> None:
-        execution = lease.execution
+        execution, audience = lease.execution, lease.execution.snapshot.audience
+        try:
+            rule = read_rule(audience.segments, audience.filters, audience.exclude_segments)
+        except FieldErrors as error:
+            log.warning("plan.audience_invalid", execution_id=execution.execution_id, reason=error.message)
+            await self._finish.fail(execution, "AUDIENCE_INVALID")
+            return
         bot = await self._senders.resolve(execution.org, execution.snapshot.bot_id)
         if bot is None:
             await self._finish.fail(execution, "BOT_MISSING")
             return
         await self._executions.choose_bot(lease, bot)
-        plan = await self._walk(lease, execution.plan)
+        plan = await self._walk(lease, rule, execution.plan)
         await self._conclude(lease, plan)
         log.info(
             "execution.planned", execution_id=execution.execution_id, org=execution.org,
@@ -81,16 +89,15 @@ class PlanExecution:
         )  # fmt: skip
         await self._finish.if_complete(execution)
 
-    async def _walk(self, lease: PlanLease, plan: Plan) -> Plan:
+    async def _walk(self, lease: PlanLease, rule: AudienceRule, plan: Plan) -> Plan:
         """Cut everybody behind `plan.last_key` into shards."""
         execution = lease.execution
         held: list[str] = []
         renewed = self._clock.now()
-        segments = execution.snapshot.audience.segments
         async for member in merge_segments(
-            self._audience, execution.org, segments, after=plan.last_key, page=self._page_size
+            self._audience, execution.org, rule, after=plan.last_key, page=self._page_size
         ):
-            if self._wanted(execution, member):
+            if self._wanted(execution, rule, member):
                 held.append(member.contact_id)
             if len(held) == self._shard_size:
                 plan = await self._commit(lease, plan, held, member.key)
@@ -102,9 +109,11 @@ class PlanExecution:
         return await self._commit(lease, plan, held, last_key) if held else plan
 
     @staticmethod
-    def _wanted(execution: Execution, member: Member) -> bool:
+    def _wanted(execution: Execution, rule: AudienceRule, member: Member) -> bool:
         options, seed = execution.snapshot.options, execution.snapshot.sampling_seed
         if options.test_mode and not member.tester:
+            return False
+        if not (rule.admits(member.contact) if member.contact else rule.covers(member.segments)):
             return False
         return in_sample(seed, member.contact_id, options.target_percentage)
 

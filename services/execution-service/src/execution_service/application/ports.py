@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from contracts.events.campaign import AudienceDefinition
 from service_kit.ports import Tx
 
+from execution_service.domain.audience import AudienceRule
 from execution_service.domain.bot import Bot, BotIdentity
 from execution_service.domain.contact import Contact
 from execution_service.domain.segment import Segment
@@ -13,12 +15,16 @@ from execution_service.domain.segment import Segment
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """What walking an audience needs of a contact. `key` is where the next walk goes on."""
+    """What walking an audience needs of a contact. `key` is where the next walk goes on.
+
+    `contact` is there when the walk was asked for whole contacts.
+    """
 
     key: str
     contact_id: str
     segments: tuple[str, ...]
     tester: bool
+    contact: Contact | None = None
 
 
 class Collision(Exception):
@@ -44,12 +50,19 @@ class Contacts(Protocol):
         """Store changed contacts over what is there."""
         ...
 
-    async def walk(self, org: str, segment: str, *, after_key: str, limit: int) -> list[Member]:
-        """Up to `limit` members of `segment` whose key is greater than `after_key` ("" to start), by key."""
+    async def walk(
+        self, org: str, segment: str | None, *, after_key: str, limit: int, whole: bool = False
+    ) -> list[Member]:
+        """Up to `limit` members of `segment` whose key is greater than `after_key` ("" to start), by key.
+
+        No segment: all contacts of the organisation. `whole`: each member with its contact.
+        """
         ...
 
-    async def count(self, org: str, segments: Sequence[str], *, testers_only: bool = False) -> int:
-        """How many contacts are in any of `segments`, each counted once."""
+    async def count(
+        self, org: str, rule: AudienceRule, *, testers_only: bool = False, suppressed: str | None = None
+    ) -> int:
+        """How many contacts `rule` admits, each counted once; of them only those suppressed for a code."""
         ...
 
 
@@ -125,7 +138,7 @@ class CampaignAudience:
 
     campaign_id: str
     org: str
-    segments: tuple[str, ...]
+    audience: AudienceDefinition
     total_count: int | None
     revision: int
 
@@ -147,7 +160,7 @@ class AudienceMarks(Protocol):
 
 
 class CampaignAudiences(Protocol):
-    """What this service knows of campaigns: name, status, segments, the last count."""
+    """What this service knows of campaigns: name, status, audience, the last count."""
 
     async def note(self, tx: Tx, campaign: "KnownCampaign") -> bool:
         """Take over what an event told, unless something newer is known; whether it was taken."""
@@ -167,11 +180,12 @@ class CampaignAudiences(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class KnownCampaign:
-    """What a campaign event tells. `segments` is None when the event does not say."""
+    """What a campaign event tells. `audience` is None when the event does not say."""
 
     campaign_id: str
     org: str
     name: str
     status: str
     sequence: int
-    segments: tuple[str, ...] | None
+    audience: AudienceDefinition | None
+    deleted: bool = False

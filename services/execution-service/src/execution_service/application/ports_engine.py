@@ -28,8 +28,10 @@ class LeaseLost(Exception):
 class Audience(Protocol):
     """The contacts of an organisation."""
 
-    async def walk(self, org: str, segment: str, *, after_key: str, limit: int) -> Sequence[Member]:
-        """The next `limit` contacts of `segment` by ascending key ("" to start)."""
+    async def walk(
+        self, org: str, segment: str | None, *, after_key: str, limit: int, whole: bool = False
+    ) -> Sequence[Member]:
+        """The next `limit` contacts of `segment` (None: all) by ascending key ("" to start)."""
         ...
 
     async def by_ids(self, org: str, ids: Sequence[str]) -> Mapping[str, Contact]:

@@ -19,6 +19,7 @@ from execution_service.domain.rendering import (
     values_of,
     visible_length,
 )
+from execution_service.domain.suppression import suppression
 
 _KEPT = 256
 
@@ -107,8 +108,9 @@ def _prepare(
 
     if contact is None:
         return decided("skipped", "CONTACT_ERASED")
-    if contact.opted_out:
-        return decided("skipped", "OPTED_OUT")
+    code = suppression(contact)
+    if code is not None:
+        return decided("skipped", code)
     variation_id, template = message.choose(seed, contact_id)
     try:
         text = render(template, values_of(contact))

@@ -6,6 +6,7 @@ from contracts.ids import new_id
 from service_kit.clock import Clock
 
 from execution_service.application.ports import Contacts, Segments
+from execution_service.domain.audience import AudienceRule
 from execution_service.domain.errors import SegmentNotFound
 from execution_service.domain.segment import Segment
 
@@ -42,4 +43,4 @@ async def get_segment(
     segment = await segments.get(org, segment_id)
     if segment is None:
         raise SegmentNotFound
-    return segment, await contacts.count(org, [segment_id])
+    return segment, await contacts.count(org, AudienceRule((segment_id,)))

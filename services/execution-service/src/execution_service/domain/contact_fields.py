@@ -18,7 +18,7 @@ from execution_service.domain.contact import CONTACT_ID, Scalar
 from execution_service.domain.countries import COUNTRIES
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}")
-_ATTRIBUTE = re.compile(r"[^\W\d][\w-]{0,63}")
+ATTRIBUTE = re.compile(r"[^\W\d][\w-]{0,63}")
 INT64 = 2**63
 
 
@@ -177,7 +177,7 @@ def _attributes(value: object, problems: list[Detail]) -> dict[str, Scalar | Non
     checked: dict[str, Scalar | None] = {}
     for key, item in value.items():
         try:
-            if not _ATTRIBUTE.fullmatch(key):
+            if not ATTRIBUTE.fullmatch(key):
                 raise ValueError("keys are a letter, then letters, digits, _ and -, 64 at most")
             checked[clean_text(key)] = _attribute(item)
         except ValueError as error:

@@ -35,6 +35,8 @@ MESSAGES = {
     "CONTACT_ERASED": "Contact has been erased",
     "OPTED_OUT": "Contact has opted out",
     "MISSING_FIELD": "Contact lacks a value that the message needs",
+    "CAMPAIGN_ENDED": "The campaign's end came before the contact's turn",
+    "AUDIENCE_INVALID": "The audience's filters cannot be understood",
     "BOT_UNAUTHORIZED": "Telegram rejects the bot's token",
     "BOT_MISSING": "The bot of this execution is not registered",
 }

@@ -1,7 +1,7 @@
 """/internal: for campaign-service alone, beside the API and never behind the gateway."""
 
 import hmac
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import Field
@@ -9,6 +9,7 @@ from service_kit.api.envelope import RequestModel, ResponseModel
 from service_kit.auth import NotAuthenticated
 
 from execution_service.application.preflight import PreflightQuery, preflight
+from execution_service.domain.audience import read_rule
 from execution_service.entrypoints.api.audience import Audience
 
 
@@ -17,6 +18,8 @@ class PreflightIn(RequestModel):
 
     org: str
     segments: list[str] = Field(max_length=1000)
+    filters: dict[str, Any] | None = None
+    exclude_segments: list[str] = Field(default_factory=list, max_length=1000)
     test_mode: bool = False
     target_percentage: float = Field(default=100, gt=0, le=100)
     sampling_seed: str = ""
@@ -32,11 +35,15 @@ class PreflightBot(ResponseModel):
 
 
 class PreflightOut(ResponseModel):
-    """What it would meet. `bot` is null when there is none, or the one asked for is not the org's."""
+    """What it would meet. `bot` is null when there is none, or the one asked for is not the org's.
+
+    `suppressed`: how many of the targeted contacts would be skipped, by code.
+    """
 
     total_count: int
     targeted: int
     testers: int
+    suppressed: dict[str, int]
     bot: PreflightBot | None
 
 
@@ -55,7 +62,7 @@ def internal_router(audience: Audience, *, token: str) -> APIRouter:
         """How many contacts an execution would reach, and with which bot."""
         query = PreflightQuery(
             org=body.org,
-            segments=body.segments,
+            audience=read_rule(body.segments, body.filters, body.exclude_segments),
             test_mode=body.test_mode,
             target_percentage=body.target_percentage,
             bot_id=body.bot_id,
@@ -66,6 +73,7 @@ def internal_router(audience: Audience, *, token: str) -> APIRouter:
             total_count=found.total_count,
             targeted=found.targeted,
             testers=found.testers,
+            suppressed=dict(found.suppressed),
             bot=bot and PreflightBot(id=bot.bot_id, name=bot.name, per_second=bot.limits.per_second),
         )
 

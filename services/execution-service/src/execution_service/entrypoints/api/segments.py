@@ -6,6 +6,7 @@ from service_kit.api.envelope import Pagination, RequestModel, ResponseModel, Su
 from service_kit.api.types import ClientId, Description, Name, PathId
 
 from execution_service.application.segments import CreateSegment, create_segment, get_segment
+from execution_service.domain.audience import AudienceRule
 from execution_service.domain.errors import SegmentExists, SegmentNotFound
 from execution_service.domain.segment import Segment
 from execution_service.entrypoints.api.audience import Audience
@@ -53,7 +54,8 @@ def segments_router(audience: Audience) -> APIRouter:
         """Make a segment. Contacts that named its id before are in it."""
         command = CreateSegment(caller.org, body.id, body.name, body.description)
         segment = await create_segment(command, segments=audience.segments, clock=audience.clock)
-        return Success(data=_detail(segment, await audience.contacts.count(caller.org, [segment.segment_id])))
+        count = await audience.contacts.count(caller.org, AudienceRule((segment.segment_id,)))
+        return Success(data=_detail(segment, count))
 
     @router.get("/segments", operation_id="listSegments")
     async def list_segments(caller: Viewer, page: Page = 1, limit: Limit = 20) -> Success[SegmentPage]:
