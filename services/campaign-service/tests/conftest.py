@@ -52,6 +52,23 @@ class InMemoryCampaigns:
         numbers = {"total_count": stored.total_count, "statistics": stored.statistics}
         staged(tx, lambda: self.rows.update({campaign.id: replace(campaign, **numbers)}))
 
+    async def remove(self, tx: Tx, org: str, campaign_id: str, *, expected_version: int) -> None:
+        stored = await self.get(org, campaign_id)
+        if stored is None or stored.version != expected_version:
+            raise VersionConflict
+        staged(tx, lambda: self.rows.pop(campaign_id))
+
+    async def due(self, now: datetime, *, limit: int) -> list[tuple[str, str]]:
+        waiting = [
+            (row.due_at, row.org, row.id)
+            for row in self.rows.values()
+            if row.due_at is not None and row.due_at <= now
+        ]
+        return [(org, campaign_id) for _, org, campaign_id in sorted(waiting)][:limit]
+
+    async def taken_names(self, org: str, names: Collection[str]) -> set[str]:
+        return {row.definition.name for row in self.rows.values() if row.org == org} & set(names)
+
     async def page(self, query: CampaignQuery) -> Page[Campaign]:
         if query.words == ():
             return Page([], 0)
@@ -110,8 +127,21 @@ class InMemoryTemplates:
     def __init__(self) -> None:
         self.rows: dict[str, Template] = {}
 
-    async def add(self, template: Template) -> None:
+    async def add(self, tx: Tx, template: Template) -> None:
+        staged(tx, lambda: self.rows.update({template.id: template}))
+
+    async def save(self, template: Template, *, expected_version: int) -> None:
+        await self._expect(template.org, template.id, expected_version)
         self.rows[template.id] = template
+
+    async def remove(self, org: str, template_id: str, *, expected_version: int) -> None:
+        await self._expect(org, template_id, expected_version)
+        del self.rows[template_id]
+
+    async def _expect(self, org: str, template_id: str, version: int) -> None:
+        stored = await self.get(org, template_id)
+        if stored is None or stored.version != version:
+            raise VersionConflict
 
     async def get(self, org: str, template_id: str) -> Template | None:
         found = self.rows.get(template_id)

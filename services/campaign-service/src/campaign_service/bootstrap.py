@@ -1,9 +1,11 @@
 """The only place that wires: ports to adapters, parts to processes. Nothing connects at import."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import stamina
-from service_kit.clock import SystemClock
+from service_kit.clock import Clock
+from service_kit.idempotency.once import Idempotency
 from service_kit.kafka.consumer import ConsumerLoop
 from service_kit.mongo.client import Client, Database, is_unavailable
 from service_kit.mongo.transactions import MongoTransactions
@@ -16,11 +18,13 @@ from service_kit.wiring import ServiceWiring
 from campaign_service.adapters.http_preflight import HttpPreflight
 from campaign_service.adapters.mongo_campaigns import MongoCampaigns
 from campaign_service.adapters.mongo_templates import MongoTemplates
+from campaign_service.application.fire_schedules import fire_schedules
 from campaign_service.application.parts import ApiParts, ConsumerParts
 from campaign_service.application.ports import Preflight
 from campaign_service.entrypoints.api.app import create_app
+from campaign_service.entrypoints.schedules import watch_schedules
 from campaign_service.entrypoints.subscriptions import subscriptions
-from campaign_service.settings import ApiSettings
+from campaign_service.settings import ApiSettings, ConsumerSettings
 
 SERVICE = "campaign-service"
 PATIENTLY = stamina.AsyncRetryingCaller(attempts=None, timeout=None, wait_initial=0.2, wait_max=3).on(
@@ -47,15 +51,20 @@ class Wiring(ServiceWiring):
             build_api_parts,
             client=self.client,
             database=self.database,
+            idempotency=await PATIENTLY(self.idempotency),
             preflight=self._preflight,
             timeout_seconds=settings.mongo_timeout_ms / 1000,
+            clock=self.clock,
         )
 
     async def consumer_parts(self) -> ConsumerParts:
         """The handlers' parts, the indexes made; waits for a database that starts later."""
         await PATIENTLY(self.outbox.prepare)
+        campaigns = MongoCampaigns(self.database)
+        await PATIENTLY(campaigns.prepare)
         return ConsumerParts(
-            campaigns=MongoCampaigns(self.database),
+            campaigns=campaigns,
+            templates=MongoTemplates(self.database),
             transactions=self.transactions,
             inbox=await PATIENTLY(self.inbox, "campaign-consumer"),
             outbox=self.outbox,
@@ -74,10 +83,15 @@ class Wiring(ServiceWiring):
 
 
 async def build_api_parts(
-    *, client: Client, database: Database, preflight: Preflight, timeout_seconds: float
+    *,
+    client: Client,
+    database: Database,
+    idempotency: Idempotency,
+    preflight: Preflight,
+    timeout_seconds: float,
+    clock: Clock,
 ) -> ApiParts:
     """The routes' parts on `database`, the indexes made. Raises PyMongoError."""
-    clock = SystemClock()
     campaigns, templates = MongoCampaigns(database), MongoTemplates(database)
     outbox = MongoOutbox(database, clock=clock)
     await campaigns.prepare()
@@ -88,6 +102,7 @@ async def build_api_parts(
         templates=templates,
         preflight=preflight,
         transactions=MongoTransactions(client, timeout=timeout_seconds),
+        idempotency=idempotency,
         outbox=outbox,
         clock=clock,
     )
@@ -135,14 +150,23 @@ def run_relay() -> None:
 
 
 def run_consumer() -> None:
-    """The event handlers, until a signal comes."""
-    settings = load_settings(ServiceSettings)
+    """The event handlers and the schedules, until a signal comes."""
+    settings = load_settings(ConsumerSettings)
     process = _Process()
 
     async def prepare() -> Mapping[str, Part]:
         process.wiring = wiring = Wiring(settings)
-        handlers = subscriptions(await wiring.consumer_parts())
-        process.loop = wiring.consumer(handlers, group="campaign-consumer")
-        return {"consumer": process.loop.run}
+        parts = await wiring.consumer_parts()
+        process.loop = wiring.consumer(subscriptions(parts), group="campaign-consumer")
+        fire = partial(
+            fire_schedules,
+            campaigns=parts.campaigns,
+            templates=parts.templates,
+            transactions=parts.transactions,
+            outbox=parts.outbox,
+            clock=parts.clock,
+        )
+        schedules = partial(watch_schedules, fire, poll_seconds=settings.schedule_poll_seconds)
+        return {"consumer": process.loop.run, "schedules": schedules}
 
     run_process("campaign-consumer", settings, prepare=prepare, ready=process.ready, close=process.close)

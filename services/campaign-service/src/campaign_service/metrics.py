@@ -9,3 +9,6 @@ PREFLIGHT_SECONDS = Histogram(
     "Time until execution-service answered a preflight, or failed to.",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2),
 )
+SCHEDULES = Counter(
+    "campaigns_schedules_total", "Schedules found due: begun, failed, or left to others.", ["result"]
+)

@@ -1,4 +1,4 @@
-"""Settings of campaign-service, beside those that every service has (`ServiceSettings`)."""
+"""Settings of campaign-service's processes, beside those that every service has (`ServiceSettings`)."""
 
 from pydantic import SecretStr
 from service_kit.settings import ServiceSettings
@@ -10,3 +10,9 @@ class ApiSettings(ServiceSettings):
     execution_service_url: str
     internal_token: SecretStr
     preflight_timeout_seconds: float = 2
+
+
+class ConsumerSettings(ServiceSettings):
+    """What only the consumer process needs: how often it looks for schedules whose time has come."""
+
+    schedule_poll_seconds: float = 0.5

@@ -13,14 +13,18 @@ from campaign_service.entrypoints.api.app import create_app
 from campaign_service.settings import ApiSettings
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
 from pydantic import SecretStr
+from service_kit.clock import SystemClock
+from service_kit.idempotency.mongo_keys import MongoIdempotencyKeys
+from service_kit.idempotency.once import Idempotency
 from service_kit.inbox.mongo_inbox import MongoInbox
+from service_kit.mongo.transactions import MongoTransactions
 
 BLACK_FRIDAY: dict[str, Any] = {
     "name": "Black Friday Campaign",
     "description": "Massive discounts for Black Friday",
     "type": "message",
     "goals": {"targetAudience": 20000, "conversionRate": 10, "revenue": 100000},
-    "targetAudience": {"segments": ["seg789"]},
+    "targetAudience": {"segments": ["seg789"], "filters": {"location": ["US"], "purchaseHistory": True}},
     "strategy": {"messaging": "Discounts", "timing": "Peak hours", "channels": ["telegram"]},
     "messages": [
         {
@@ -46,8 +50,16 @@ async def parts(
     mongo_database: AsyncIOMotorDatabase[dict[str, Any]],
 ) -> ApiParts:
     """The API's parts on an empty database."""
+    clock = SystemClock()
+    keys = MongoIdempotencyKeys(mongo_database, clock=clock, lock_seconds=10, keep_seconds=60)
+    await keys.prepare()
     return await build_api_parts(
-        client=mongo_client, database=mongo_database, preflight=world.preflight, timeout_seconds=10
+        client=mongo_client,
+        database=mongo_database,
+        idempotency=Idempotency(keys, MongoTransactions(mongo_client, timeout=10), 1),
+        preflight=world.preflight,
+        timeout_seconds=10,
+        clock=clock,
     )
 
 
@@ -58,7 +70,9 @@ async def consumer_parts(
     """The consumer's parts on the same database."""
     inbox = MongoInbox(mongo_database, consumer="campaign-consumer", clock=parts.clock)
     await inbox.prepare(retention_days=1)
-    return ConsumerParts(parts.campaigns, parts.transactions, inbox, parts.outbox, parts.clock)
+    return ConsumerParts(
+        parts.campaigns, parts.templates, parts.transactions, inbox, parts.outbox, parts.clock
+    )
 
 
 @pytest.fixture

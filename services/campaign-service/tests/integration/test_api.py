@@ -37,7 +37,12 @@ async def test_a_campaign_is_created_and_shown_as_the_contract_says(
         assert detail[field] == black_friday[field]
     assert detail["endDate"] == "2124-11-30T23:59:59Z"
     assert '"budget":10000,' in shown.text and '"totalCost":0}' in shown.text
-    assert detail["targetAudience"] == {"segments": ["seg789"], "totalCount": 0}
+    assert detail["targetAudience"] == {
+        "segments": ["seg789"],
+        "filters": {"location": ["US"], "purchaseHistory": True},
+        "excludeSegments": [],
+        "totalCount": 0,
+    }
     assert (detail["createdBy"], detail["status"], detail["failure"]) == ("editor-1", "draft", None)
     [message] = detail["messages"]
     assert message["id"].startswith("msg_") and message["variations"][0]["id"].startswith("var_")
@@ -45,8 +50,10 @@ async def test_a_campaign_is_created_and_shown_as_the_contract_says(
     assert detail["workflow"]["triggers"] == ["manual", "scheduled"]
     assert detail["abTests"][0]["status"] == "draft"
     [row] = (await api.get("/campaigns")).json()["data"]["campaigns"]
+    audience = row.pop("targetAudience")
+    assert audience == {key: detail["targetAudience"][key] for key in audience}
     assert row == {key: detail[key] for key in row}
-    assert set(detail) - set(row) == {"messages", "workflow", "abTests"}
+    assert set(detail) - set(row) == {"messages", "workflow", "abTests", "baseline", "targetAudience"}
     events = await mongo_database["outbox"].find({}).to_list(None)
     assert [(event["type"], event["key"], event["sequence"]) for event in events] == [
         ("campaign.created", data["id"], 1)
@@ -123,8 +130,9 @@ async def test_execute_names_what_is_wrong(
         ("targetPercentage", {"targetPercentage": 0.5}),
         ("targetPercentage", {"targetPercentage": 101}),
         ("priority", {"priority": "urgent"}),
-        ("scheduledAt", {"scheduledAt": "2124-11-24T10:00:00Z"}),
-        ("dryRun", {"dryRun": True}),
+        ("scheduledAt", {"scheduledAt": "2024-11-24T10:00:00Z"}),
+        ("scheduledAt", {"scheduledAt": "9999-12-31T23:59:59Z"}),
+        ("dryRun", {"dryRun": "yes"}),
     ]:
         answer = await api.post(f"/campaigns/{campaign_id}/execute", json=body)
         assert (answer.status_code, answer.json()["error"]["details"][0]["field"]) == (422, field)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, get_args
 
 import pytest
@@ -20,6 +21,7 @@ from campaign_service.domain.definition import (
     Workflow,
 )
 from campaign_service.domain.errors import VersionConflict
+from campaign_service.domain.execution import Options, Outcome, TestRun
 from service_kit.ports import Transactions, Tx
 
 pytestmark = pytest.mark.integration
@@ -63,7 +65,9 @@ async def test_a_campaign_comes_back_as_it_was(store: Store, new_campaign: New) 
         name="Été 🌞",
         description="مبيعات",
         goals=Goals(10_000, 5.5, 50_000),
-        target_audience=TargetAudience(("seg1", "seg2")),
+        target_audience=TargetAudience(
+            ("seg1", "seg2"), {"age_range": [1, 2], "some.Key": {"min": 2.5}, "location": ["US"]}, ("seg9",)
+        ),
         strategy=Strategy("discounts", "peak hours", ("telegram",), "bot_1"),
         messages=(
             Message(
@@ -81,9 +85,14 @@ async def test_a_campaign_comes_back_as_it_was(store: Store, new_campaign: New) 
         start_date=now,
         end_date=now + timedelta(days=1),
     )
-    campaign = new_campaign(definition=definition).start("exec_1", test_mode=False, now=now)
+    campaign = new_campaign(
+        definition=definition, baseline=Statistics(1, 1, 0, 5, 2, 2.5), test=TestRun("exec_t", False)
+    ).start("exec_1", Options(12.5, "high"), steps=1, now=now)
     await add(store, campaign)
     assert await store[0].get("acme", "camp_1") == campaign
+    ended = campaign.complete(Outcome(9, 8, 1, 0, 0, now), now=now)
+    await save(store, ended, expected_version=2)
+    assert await store[0].get("acme", "camp_1") == ended
     assert await store[0].get("other", "camp_1") is None
 
 
@@ -93,7 +102,7 @@ async def test_saving_needs_the_version_that_was_read_and_keeps_the_numbers(
     campaign = new_campaign()
     await add(store, campaign)
     await store[0].note_audience("acme", "camp_1", total_count=7, at=campaign.created_at)
-    started = campaign.start("exec_1", test_mode=False, now=campaign.created_at)
+    started = campaign.start("exec_1", Options(), steps=1, now=campaign.created_at)
     await save(store, started, expected_version=1)
     stored = await store[0].get("acme", "camp_1")
     assert stored == replace(started, total_count=7)
@@ -179,3 +188,48 @@ async def test_a_change_keeps_the_search_words_in_step(store: Store, new_campaig
     await save(store, renamed, expected_version=1)
     assert (await store[0].page(CampaignQuery("acme", words=("autu",)))).total == 1
     assert (await store[0].page(CampaignQuery("acme", words=("summer",)))).total == 0
+
+
+async def test_removing_needs_the_version_that_was_read(store: Store, new_campaign: New) -> None:
+    campaigns, transactions = store
+    await add(store, new_campaign(version=3))
+    for org, version in [("acme", 2), ("other", 3)]:
+        with pytest.raises(VersionConflict):
+            await transactions.run(partial(remove, campaigns, org, version))
+    await transactions.run(partial(remove, campaigns, "acme", 3))
+    assert await campaigns.get("acme", "camp_1") is None
+
+
+async def remove(campaigns: Campaigns, org: str, version: int, tx: Tx) -> None:
+    await campaigns.remove(tx, org, "camp_1", expected_version=version)
+
+
+async def test_due_are_those_whose_time_has_come_and_who_are_not_held(
+    store: Store, new_campaign: New
+) -> None:
+    campaigns, now = store[0], new_campaign().created_at
+    waiting = {
+        f"camp_{number}": new_campaign(id=f"camp_{number}").schedule(
+            "exec_1", now + timedelta(seconds=number), Options(), now=now
+        )
+        for number in range(4)
+    }
+    await add(store, *waiting.values(), new_campaign(id="camp_9"))
+    assert await campaigns.due(now + timedelta(seconds=2), limit=10) == [
+        ("acme", "camp_0"),
+        ("acme", "camp_1"),
+        ("acme", "camp_2"),
+    ]
+    assert await campaigns.due(now + timedelta(seconds=9), limit=1) == [("acme", "camp_0")]
+    held = waiting["camp_0"].pause(now=now)
+    await save(store, held, expected_version=2)
+    await save(store, waiting["camp_1"].begin(steps=1, now=now), expected_version=2)
+    assert await campaigns.due(now + timedelta(seconds=2), limit=10) == [("acme", "camp_2")]
+    await save(store, held.resume(now=now), expected_version=3)
+    assert await campaigns.due(now, limit=10) == [("acme", "camp_0")]
+
+
+async def test_taken_names_are_those_of_the_org(store: Store, new_campaign: New) -> None:
+    await add(store, new_campaign(), new_campaign(id="camp_2", org="other"))
+    assert await store[0].taken_names("acme", ["Summer Sale", "Winter"]) == {"Summer Sale"}
+    assert await store[0].taken_names("rival", ["Summer Sale"]) == set()

@@ -40,7 +40,9 @@ def completed(parts: ConsumerParts, execution_id: str) -> Envelope[ExecutionComp
 
 async def start(parts: ApiParts) -> str:
     started = await start_campaign(
-        StartCampaign(org="acme", campaign_id="camp_1"),
+        "acme",
+        "camp_1",
+        StartCampaign(),
         campaigns=parts.campaigns,
         templates=parts.templates,
         preflight=parts.preflight,

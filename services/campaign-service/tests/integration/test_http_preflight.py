@@ -12,12 +12,13 @@ from campaign_service.application.ports import Bot, PreflightAnswer, PreflightQu
 from service_kit.errors import DependencyDown
 
 pytestmark = pytest.mark.integration
-QUERY = PreflightQuery("acme", ("seg1",), False, 10, "camp_1", None)
+QUERY = PreflightQuery("acme", ("seg1",), {"tier": 1}, ("seg2",), False, 10, "camp_1", None)
 GOOD = {
     "totalCount": 100,
     "targeted": 10,
     "bot": {"id": "bot_1", "name": "B", "perSecond": 30},
     "testers": 1,
+    "suppressed": {"OPTED_OUT": 2},
     "later": "unknown fields are ignored",
 }
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
@@ -61,12 +62,14 @@ async def ask(url: str) -> PreflightAnswer:
 async def test_it_asks_with_the_internal_token_and_reads_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     async with server(answering("200 OK", json.dumps(GOOD).encode())) as (url, seen):
-        assert await ask(url) == PreflightAnswer(100, 10, Bot("bot_1", "B", 30), 1)
+        assert await ask(url) == PreflightAnswer(100, 10, Bot("bot_1", "B", 30), 1, {"OPTED_OUT": 2})
     head, _, body = seen[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /internal/preflight ") and b"Bearer internal" in head
     assert json.loads(body) == {
         "org": "acme",
         "segments": ["seg1"],
+        "filters": {"tier": 1},
+        "excludeSegments": ["seg2"],
         "testMode": False,
         "targetPercentage": 10,
         "samplingSeed": "camp_1",

@@ -11,15 +11,18 @@ from campaign_service.application.start_campaign import StartCampaign, Started, 
 from campaign_service.domain.campaign import Campaign
 from campaign_service.domain.definition import Message, Strategy, TargetAudience, Variation
 from campaign_service.domain.errors import CampaignNotFound, ExecutionRunning
+from campaign_service.domain.execution import Options
 from campaign_service.domain.template import Template
 from service_kit.errors import DependencyDown, FieldErrors
 
-COMMAND = StartCampaign(org="acme", campaign_id="camp_1")
+COMMAND = StartCampaign()
 New = Callable[..., Campaign]
 
 
 async def start(world: Any, command: StartCampaign = COMMAND) -> Started:
     return await start_campaign(
+        "acme",
+        "camp_1",
         command,
         campaigns=world.campaigns,
         templates=world.templates,
@@ -43,7 +46,7 @@ async def test_a_start_makes_the_campaign_active_and_tells_everything_in_one_eve
 ) -> None:
     definition = replace(new_campaign().definition, strategy=Strategy(bot_id="bot_9"))
     world.campaigns.rows["camp_1"] = new_campaign(definition=definition, sampling_seed="camp_0")
-    started = await start(world, replace(COMMAND, target_percentage=10, priority="high"))
+    started = await start(world, StartCampaign(Options(10, "high")))
     stored = world.campaigns.rows["camp_1"]
     assert (stored.status, stored.version) == ("active", 2)
     assert stored.runs(started.execution_id)
@@ -67,7 +70,7 @@ async def test_a_start_makes_the_campaign_active_and_tells_everything_in_one_eve
 async def test_templates_are_resolved_and_a_messages_own_words_go_first(
     world: Any, new_campaign: New, new_template: Callable[..., Template]
 ) -> None:
-    await world.templates.add(new_template())
+    world.templates.rows["tmpl_1"] = new_template()
     messages = (
         Message(id="msg_1", template_id="tmpl_1"),
         Message(id="msg_2", template_id="tmpl_1", content="Own", parse_mode="none"),
@@ -105,7 +108,7 @@ async def test_what_a_draft_lacks_is_named_field_by_field(world: Any, new_campai
 async def test_a_missing_template_or_another_orgs_is_named(
     world: Any, new_campaign: New, new_template: Callable[..., Template]
 ) -> None:
-    await world.templates.add(new_template(org="other"))
+    world.templates.rows["tmpl_1"] = new_template(org="other")
     messages = (Message(id="msg_1", content="Hello"), Message(id="msg_2", template_id="tmpl_1"))
     world.campaigns.rows["camp_1"] = new_campaign(
         definition=replace(new_campaign().definition, messages=messages)
@@ -142,7 +145,7 @@ async def test_a_test_run_marks_the_event_and_keeps_the_status(world: Any, new_c
 
 async def test_who_loses_the_race_finds_the_winners_execution_running(world: Any, new_campaign: New) -> None:
     world.campaigns.rows["camp_1"] = new_campaign()
-    winner = new_campaign().start("exec_winner", test_mode=False, now=world.clock.now())
+    winner = new_campaign().start("exec_winner", Options(), steps=1, now=world.clock.now())
     world.preflight.during = lambda: world.campaigns.rows.update({"camp_1": winner})
     with pytest.raises(ExecutionRunning):
         await start(world)

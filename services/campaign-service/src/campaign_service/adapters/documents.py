@@ -4,6 +4,7 @@ The definition's fields lie at the top of the document, so that each sort field 
 are camelCase as everywhere outside Python. `words` holds the search prefixes.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from typing import Any
@@ -20,6 +21,9 @@ from campaign_service.domain.template import Template
 NUMBERS = frozenset({"totalCount", "statistics"})
 """What other services report; a campaign that is saved never overwrites them."""
 
+DUE_AT = "dueAt"
+"""Only there while a schedule is armed, so that its sparse index holds nothing else."""
+
 _DEFINITION = frozenset(field.name for field in fields(Definition))
 _CAMPAIGN = frozenset(field.name for field in fields(Campaign)) - {"definition"}
 _campaigns = TypeAdapter(Campaign)
@@ -30,8 +34,11 @@ def campaign_document(campaign: Campaign) -> Document:
     """The whole document of a campaign."""
     values = asdict(campaign)
     definition = values.pop("definition")
+    _seal_filters(definition["target_audience"], json.dumps)
     document: Document = _rename({**values, **definition}, to_camel)
     document["_id"] = document.pop("id")
+    if campaign.due_at is not None:
+        document[DUE_AT] = campaign.due_at
     document["words"] = prefixes(f"{definition['name']} {definition['description'] or ''}")
     return document
 
@@ -39,9 +46,16 @@ def campaign_document(campaign: Campaign) -> Document:
 def campaign_of(document: Document) -> Campaign:
     """The campaign in `document`."""
     values = _rename({**document, "id": document["_id"]}, to_snake)
+    _seal_filters(values["target_audience"], json.loads)
     definition = {name: values[name] for name in _DEFINITION & values.keys()}
     rest = {name: values[name] for name in _CAMPAIGN & values.keys()}
     return _campaigns.validate_python({**rest, "definition": definition})
+
+
+def _seal_filters(audience: dict[str, Any], convert: Callable[[Any], Any]) -> None:
+    """Filters are kept as JSON text: their keys are the client's, and no names of ours."""
+    if audience.get("filters") is not None:
+        audience["filters"] = convert(audience["filters"])
 
 
 def template_document(template: Template) -> Document:

@@ -33,6 +33,7 @@ class _Answer(_Wire):
     targeted: int = Field(ge=0)
     bot: _Bot | None
     testers: int = Field(ge=0)
+    suppressed: dict[str, int] = Field(default_factory=dict)
 
 
 class HttpPreflight:
@@ -66,6 +67,7 @@ class HttpPreflight:
             targeted=answer.targeted,
             bot=None if bot is None else Bot(bot.id, bot.name, bot.per_second),
             testers=answer.testers,
+            suppressed=answer.suppressed,
         )
 
     async def close(self) -> None:
@@ -77,6 +79,8 @@ def _body(query: PreflightQuery) -> dict[str, object]:
     return {
         "org": query.org,
         "segments": list(query.segments),
+        "filters": None if query.filters is None else dict(query.filters),
+        "excludeSegments": list(query.exclude_segments),
         "testMode": query.test_mode,
         "targetPercentage": query.target_percentage,
         "samplingSeed": query.sampling_seed,

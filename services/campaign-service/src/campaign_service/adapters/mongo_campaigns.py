@@ -1,6 +1,7 @@
 """Campaigns in MongoDB."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
 from typing import get_args
@@ -11,7 +12,7 @@ from service_kit.mongo.client import Database, Document
 from service_kit.mongo.transactions import session_of
 from service_kit.ports import Tx
 
-from campaign_service.adapters.documents import NUMBERS, campaign_document, campaign_of
+from campaign_service.adapters.documents import DUE_AT, NUMBERS, campaign_document, campaign_of
 from campaign_service.application.ports import CampaignQuery, Page, SortField
 from campaign_service.domain.campaign import Campaign, Statistics
 from campaign_service.domain.errors import VersionConflict
@@ -30,6 +31,7 @@ class MongoCampaigns:
         for field in get_args(SortField):
             await self._rows.create_index([("org", ASCENDING), (field, ASCENDING), ("_id", ASCENDING)])
         await self._rows.create_index([("org", ASCENDING), ("words", ASCENDING)])
+        await self._rows.create_index([(DUE_AT, ASCENDING)], sparse=True)
 
     async def add(self, tx: Tx, campaign: Campaign) -> None:
         """Keep a new campaign."""
@@ -51,13 +53,34 @@ class MongoCampaigns:
             for key, value in campaign_document(campaign).items()
             if key != "_id" and key not in NUMBERS
         }
+        change: Document = {"$set": changed}
+        if DUE_AT not in changed:
+            change["$unset"] = {DUE_AT: ""}
         result = await self._rows.update_one(
             {"_id": campaign.id, "org": campaign.org, "version": expected_version},
-            {"$set": changed},
+            change,
             session=session_of(tx),
         )
         if result.matched_count != 1:
             raise VersionConflict
+
+    async def remove(self, tx: Tx, org: str, campaign_id: str, *, expected_version: int) -> None:
+        """Erase a campaign. Raises VersionConflict."""
+        result = await self._rows.delete_one(
+            {"_id": campaign_id, "org": org, "version": expected_version}, session=session_of(tx)
+        )
+        if result.deleted_count != 1:
+            raise VersionConflict
+
+    async def due(self, now: datetime, *, limit: int) -> list[tuple[str, str]]:
+        """Org and id of campaigns whose scheduled time has come."""
+        rows = self._rows.find({DUE_AT: {"$lte": now}}, {"org": True}).sort(DUE_AT, ASCENDING).limit(limit)
+        return [(row["org"], row["_id"]) for row in await rows.to_list(limit)]
+
+    async def taken_names(self, org: str, names: Collection[str]) -> set[str]:
+        """Those of `names` that campaigns of the org have."""
+        rows = self._rows.find({"org": org, "name": {"$in": sorted(names)}}, {"name": True})
+        return {row["name"] async for row in rows}
 
     async def page(self, query: CampaignQuery) -> Page[Campaign]:
         """A page of campaigns, without their messages: a hundred of those may be fifty megabytes."""

@@ -5,9 +5,12 @@ from collections.abc import Collection, Mapping
 
 from pymongo import ASCENDING, DESCENDING
 from service_kit.mongo.client import Database
+from service_kit.mongo.transactions import session_of
+from service_kit.ports import Tx
 
 from campaign_service.adapters.documents import template_document, template_of
 from campaign_service.application.ports import Page
+from campaign_service.domain.errors import VersionConflict
 from campaign_service.domain.template import Template
 
 COLLECTION = "templates"
@@ -23,9 +26,24 @@ class MongoTemplates:
         """Create the index by which an org's templates are listed."""
         await self._rows.create_index([("org", ASCENDING), ("createdAt", ASCENDING), ("_id", ASCENDING)])
 
-    async def add(self, template: Template) -> None:
+    async def add(self, tx: Tx, template: Template) -> None:
         """Keep a new template."""
-        await self._rows.insert_one(template_document(template))
+        await self._rows.insert_one(template_document(template), session=session_of(tx))
+
+    async def save(self, template: Template, *, expected_version: int) -> None:
+        """Keep a changed template. Raises VersionConflict."""
+        result = await self._rows.replace_one(
+            {"_id": template.id, "org": template.org, "version": expected_version},
+            template_document(template),
+        )
+        if result.matched_count != 1:
+            raise VersionConflict
+
+    async def remove(self, org: str, template_id: str, *, expected_version: int) -> None:
+        """Erase a template. Raises VersionConflict."""
+        result = await self._rows.delete_one({"_id": template_id, "org": org, "version": expected_version})
+        if result.deleted_count != 1:
+            raise VersionConflict
 
     async def get(self, org: str, template_id: str) -> Template | None:
         """The template; None when the org has none such."""

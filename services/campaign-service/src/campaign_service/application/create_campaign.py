@@ -1,16 +1,15 @@
 """Create a campaign: a draft, and the event that says so, in one transaction."""
 
 from contracts.envelope import new_event
-from contracts.events.campaign import AudienceDefinition, CampaignCreated
 from contracts.ids import new_id
 from service_kit.clock import Clock
 from service_kit.ports import Outbox, Transactions, Tx
 
+from campaign_service.application import campaign_events as events
+from campaign_service.application.change_campaign import SOURCE
 from campaign_service.application.ports import Campaigns
 from campaign_service.domain.campaign import Campaign
 from campaign_service.domain.definition import Definition
-
-SOURCE = "campaign-service"
 
 
 async def create_campaign(
@@ -37,18 +36,13 @@ async def create_campaign(
         created_at=now,
         updated_at=now,
     )
-    created = CampaignCreated(
-        campaign_id=campaign.id,
-        name=definition.name,
-        type=definition.type,
-        status=campaign.status,
-        audience=AudienceDefinition(segments=list(definition.target_audience.segments)),
+    event = new_event(
+        events.created(campaign), source=SOURCE, subject=campaign_id, org=org, time=now, sequence=1
     )
-    event = new_event(created, source=SOURCE, subject=campaign.id, org=org, time=now, sequence=1)
 
-    async def work(tx: Tx) -> None:
+    async def work(tx: Tx) -> Campaign:
         await campaigns.add(tx, campaign)
         await outbox.add(tx, event)
+        return campaign
 
-    await transactions.run(work)
-    return campaign
+    return await transactions.run(work)

@@ -3,13 +3,21 @@
 from contracts.events.campaign import ParseMode
 from contracts.ids import new_id
 from service_kit.clock import Clock
+from service_kit.ports import Transactions, Tx
 
 from campaign_service.application.ports import Templates
 from campaign_service.domain.template import Template
 
 
 async def create_template(
-    *, org: str, name: str, content: str, parse_mode: ParseMode, templates: Templates, clock: Clock
+    *,
+    org: str,
+    name: str,
+    content: str,
+    parse_mode: ParseMode,
+    templates: Templates,
+    transactions: Transactions,
+    clock: Clock,
 ) -> Template:
     """The new template."""
     now = clock.now()
@@ -22,5 +30,9 @@ async def create_template(
         created_at=now,
         updated_at=now,
     )
-    await templates.add(template)
-    return template
+
+    async def work(tx: Tx) -> Template:
+        await templates.add(tx, template)
+        return template
+
+    return await transactions.run(work)

@@ -1,25 +1,27 @@
 """An execution has ended: the campaign follows, and says so, in the transaction that marks the event.
 
-An end that is not of the execution now running changes nothing: it is old news.
+An end that is not of the execution now running changes nothing: it is old news, or the campaign has been
+cancelled or deleted. One that completes while the campaign is paused is kept until it is resumed.
 """
 
 from collections.abc import Callable
 from datetime import datetime
 
-from contracts.envelope import Envelope, new_event
-from contracts.events.campaign import CampaignCompleted, CampaignFailed
+from contracts.envelope import Envelope
 from contracts.events.execution import ExecutionCompleted, ExecutionFailed
 from service_kit.clock import Clock
 from service_kit.errors import Poison, Retryable
 from service_kit.ports import Inbox, Outbox, Transactions, Tx
 
-from campaign_service.application.create_campaign import SOURCE
+from campaign_service.application import campaign_events as events
+from campaign_service.application.change_campaign import Change, store_change
 from campaign_service.application.ports import Campaigns
-from campaign_service.domain.campaign import Campaign, Failure
+from campaign_service.domain.campaign import Campaign
 from campaign_service.domain.errors import InvalidTransition, VersionConflict
+from campaign_service.domain.execution import Failure, Outcome
 
 Ended = Envelope[ExecutionCompleted] | Envelope[ExecutionFailed]
-Outcome = CampaignCompleted | CampaignFailed
+Step = Callable[[Campaign, datetime], Change[None]]
 
 
 async def complete_campaign(
@@ -32,19 +34,16 @@ async def complete_campaign(
     clock: Clock,
 ) -> None:
     """Everybody has an outcome: the campaign is completed (a test leaves its status as it was)."""
+    execution_id = event.data.execution_id
+    outcome = Outcome(**event.data.totals.model_dump(), completed_at=event.data.completed_at)
 
-    def step(campaign: Campaign, now: datetime) -> tuple[Campaign, CampaignCompleted]:
-        done = campaign.complete(now=now)
-        return done, CampaignCompleted(
-            campaign_id=done.id,
-            name=done.definition.name,
-            type=done.definition.type,
-            status=done.status,
-            execution_id=event.data.execution_id,
-            test_mode=event.data.test_mode,
-            totals=event.data.totals,
-            completed_at=event.data.completed_at,
-        )
+    def step(campaign: Campaign, now: datetime) -> Change[None]:
+        testing = campaign.tests(execution_id)
+        if not testing and campaign.status == "paused":
+            return Change(campaign.hold_outcome(outcome), (), None)
+        done = campaign.end_test(now=now) if testing else campaign.complete(outcome, now=now)
+        told = events.completed(done, execution_id=execution_id, test_mode=testing, outcome=outcome)
+        return Change(done, (told,), None)
 
     await _end(event, step, campaigns, transactions, inbox, outbox, clock)
 
@@ -59,48 +58,43 @@ async def fail_campaign(
     clock: Clock,
 ) -> None:
     """The execution stopped as a whole: the campaign is paused and shows why."""
+    data = event.data
+    failure = Failure(data.failure.code, data.failure.message)
 
-    def step(campaign: Campaign, now: datetime) -> tuple[Campaign, CampaignFailed]:
-        reason = event.data.failure
-        stopped = campaign.fail(Failure(reason.code, reason.message), now=now)
-        return stopped, CampaignFailed(
-            campaign_id=stopped.id,
-            name=stopped.definition.name,
-            type=stopped.definition.type,
-            status=stopped.status,
-            execution_id=event.data.execution_id,
-            test_mode=event.data.test_mode,
-            failure=reason,
-            totals=event.data.totals,
-            failed_at=event.data.failed_at,
+    def step(campaign: Campaign, now: datetime) -> Change[None]:
+        testing = campaign.tests(data.execution_id)
+        stopped = campaign.end_test(now=now) if testing else campaign.fail(failure, now=now)
+        told = events.failed(
+            stopped,
+            failure,
+            execution_id=data.execution_id,
+            at=data.failed_at,
+            totals=data.totals,
+            test_mode=testing,
         )
+        return Change(stopped, (told,), None)
 
     await _end(event, step, campaigns, transactions, inbox, outbox, clock)
 
 
 async def _end(
     event: Ended,
-    step: Callable[[Campaign, datetime], tuple[Campaign, Outcome]],
+    step: Step,
     campaigns: Campaigns,
     transactions: Transactions,
     inbox: Inbox,
     outbox: Outbox,
     clock: Clock,
 ) -> None:
+    execution_id = event.data.execution_id
+
     async def work(tx: Tx) -> None:
         await inbox.mark(tx, event.id)
         campaign = await campaigns.get(event.orgid, event.data.campaign_id, tx=tx)
-        if campaign is None:
-            raise Poison("the execution's campaign does not exist")
-        if not campaign.runs(event.data.execution_id):
+        if campaign is None or not (campaign.runs(execution_id) or campaign.tests(execution_id)):
             return
-        now = clock.now()
-        ended, data = step(campaign, now)
-        await campaigns.save(tx, ended, expected_version=campaign.version)
-        await outbox.add(
-            tx,
-            new_event(data, source=SOURCE, subject=ended.id, org=ended.org, time=now, sequence=ended.version),
-        )
+        change = step(campaign, clock.now())
+        await store_change(tx, campaign, change, campaigns=campaigns, outbox=outbox)
 
     try:
         await transactions.run(work)

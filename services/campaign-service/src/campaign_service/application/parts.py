@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from service_kit.clock import Clock
+from service_kit.idempotency.once import Idempotency
 from service_kit.ports import Inbox, Outbox, Transactions
 
 from campaign_service.application.ports import Campaigns, Preflight, Templates
@@ -16,6 +17,7 @@ class ApiParts:
     templates: Templates
     preflight: Preflight
     transactions: Transactions
+    idempotency: Idempotency
     outbox: Outbox
     clock: Clock
 
@@ -25,6 +27,7 @@ class ConsumerParts:
     """What the event handlers work with."""
 
     campaigns: Campaigns
+    templates: Templates
     transactions: Transactions
     inbox: Inbox
     outbox: Outbox

@@ -1,9 +1,9 @@
 """What the use cases need of the world."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from contracts.events.campaign import CampaignStatus, CampaignType
 from service_kit.ports import Tx
@@ -52,6 +52,18 @@ class Campaigns(Protocol):
         """Keep what changed, but never the numbers. Raises VersionConflict when the version is another."""
         ...
 
+    async def remove(self, tx: Tx, org: str, campaign_id: str, *, expected_version: int) -> None:
+        """Erase a campaign. Raises VersionConflict when the version is another."""
+        ...
+
+    async def due(self, now: datetime, *, limit: int) -> list[tuple[str, str]]:
+        """Org and id of up to `limit` campaigns whose scheduled time has come, the longest due first."""
+        ...
+
+    async def taken_names(self, org: str, names: Collection[str]) -> set[str]:
+        """Those of `names` that campaigns of the org have."""
+        ...
+
     async def page(self, query: CampaignQuery) -> Page[Campaign]:
         """A page of campaigns without their messages; ties are broken by id."""
         ...
@@ -70,8 +82,16 @@ class Campaigns(Protocol):
 class Templates(Protocol):
     """Where templates are kept."""
 
-    async def add(self, template: Template) -> None:
+    async def add(self, tx: Tx, template: Template) -> None:
         """Keep a new template."""
+        ...
+
+    async def save(self, template: Template, *, expected_version: int) -> None:
+        """Keep a changed template. Raises VersionConflict when the version is another, or it is gone."""
+        ...
+
+    async def remove(self, org: str, template_id: str, *, expected_version: int) -> None:
+        """Erase a template. Raises VersionConflict when the version is another, or it is gone."""
         ...
 
     async def get(self, org: str, template_id: str) -> Template | None:
@@ -93,6 +113,8 @@ class PreflightQuery:
 
     org: str
     segments: tuple[str, ...]
+    filters: Mapping[str, Any] | None
+    exclude_segments: tuple[str, ...]
     test_mode: bool
     target_percentage: float
     sampling_seed: str
@@ -110,12 +132,16 @@ class Bot:
 
 @dataclass(frozen=True, slots=True)
 class PreflightAnswer:
-    """What it would meet: contacts in all, contacts meant, the bot (None: there is none), testers."""
+    """What it would meet: contacts in all, contacts meant, the bot (None: there is none), testers.
+
+    `suppressed`: reason → how many of those meant would be skipped.
+    """
 
     total_count: int
     targeted: int
     bot: Bot | None
     testers: int
+    suppressed: Mapping[str, int] = field(default_factory=dict)
 
 
 class Preflight(Protocol):

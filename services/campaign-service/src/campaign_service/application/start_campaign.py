@@ -1,63 +1,61 @@
-"""Start a campaign: check that it can run, freeze it, and set it going in one transaction.
+"""Start a campaign, now or at a time: check that it can run, freeze it, and set it going.
 
-Mental model: everything is read and asked first, outside a transaction. The transaction then stores
-the new state and `campaign.started` only if the campaign's version is still the one that was read.
-Who loses that race reads again, and usually finds the winner's execution running.
+Everything is read and asked before the transaction; see `change_campaign` for what happens to races.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Literal
 
-from contracts.envelope import Envelope, new_event
-from contracts.events.campaign import (
-    AudienceDefinition,
-    CampaignStarted,
-    ExecutionOptions,
-    ExecutionSnapshot,
-    FrozenMessage,
-    Priority,
-)
 from contracts.ids import new_id
 from service_kit.clock import Clock
 from service_kit.errors import Detail, FieldErrors
-from service_kit.ports import Outbox, Transactions, Tx
+from service_kit.ports import Outbox, Transactions
 
-from campaign_service.application.create_campaign import SOURCE
-from campaign_service.application.freeze_messages import freeze_messages
-from campaign_service.application.ports import (
-    Campaigns,
-    Preflight,
-    PreflightAnswer,
-    PreflightQuery,
-    Templates,
-)
+from campaign_service.application import campaign_events as events
+from campaign_service.application.change_campaign import Change, change_campaign
+from campaign_service.application.get_campaign import get_campaign
+from campaign_service.application.ports import Campaigns, Preflight, Templates
+from campaign_service.application.prepare_execution import Prepared, prepare_execution
 from campaign_service.domain.campaign import Campaign
-from campaign_service.domain.completeness import missing_for_execution
-from campaign_service.domain.errors import CampaignNotFound, VersionConflict
+from campaign_service.domain.execution import Options
 
-ATTEMPTS = 5
+LATENESS = timedelta(seconds=60)
+"""A start asked for so long ago is meant as now; before that it is a mistake."""
 
 
 @dataclass(frozen=True, slots=True)
 class StartCampaign:
-    """The command. `target_percentage` 1-100."""
+    """The command. `scheduled_at` (UTC) None: now."""
 
-    org: str
-    campaign_id: str
+    options: Options = field(default_factory=Options)
     test_mode: bool = False
-    target_percentage: float = 100
-    priority: Priority = "normal"
+    scheduled_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The execution that now runs, and when it should be done (UTC)."""
+    """The execution, and when it should be done (UTC)."""
 
     execution_id: str
+    status: Literal["started", "scheduled"]
     estimated_completion: datetime
+    scheduled_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What an execution would meet: contacts, who of them would be skipped and why, how long it takes."""
+
+    total_count: int
+    suppressed: dict[str, int]
+    estimated_duration_seconds: int
+    estimated_cost: float
 
 
 async def start_campaign(
+    org: str,
+    campaign_id: str,
     command: StartCampaign,
     *,
     campaigns: Campaigns,
@@ -67,106 +65,92 @@ async def start_campaign(
     outbox: Outbox,
     clock: Clock,
 ) -> Started:
-    """Set the campaign going.
+    """Set the campaign going, or its clock.
 
     Raises CampaignNotFound, ExecutionRunning, InvalidTransition, FieldErrors (it is incomplete),
     DependencyDown (nobody knows whether it could run), VersionConflict (it kept changing).
     """
-    for _ in range(ATTEMPTS):
-        campaign = await campaigns.get(command.org, command.campaign_id)
-        if campaign is None:
-            raise CampaignNotFound
-        campaign.ensure_startable(test_mode=command.test_mode)
-        messages = await _messages(campaign, templates=templates, now=clock.now())
-        answer = await preflight.ask(_question(campaign, command))
-        _check(answer, campaign, command)
-        now = clock.now()
-        started = campaign.start(new_id("exec"), test_mode=command.test_mode, now=now)
-        event = _event(started, command, messages, now)
 
-        async def work(tx: Tx, started: Campaign = started, event: Envelope[CampaignStarted] = event) -> None:
-            await campaigns.save(tx, started, expected_version=started.version - 1)
-            await outbox.add(tx, event)
+    async def step(campaign: Campaign, now: datetime) -> Change[Started]:
+        return await start(campaign, command, templates=templates, preflight=preflight, now=now)
 
-        try:
-            await transactions.run(work)
-        except VersionConflict:
-            continue
-        return Started(event.data.execution_id, _estimate(answer, steps=len(messages), now=now))
-    raise VersionConflict
+    return await change_campaign(
+        org, campaign_id, step, campaigns=campaigns, transactions=transactions, outbox=outbox, clock=clock
+    )
 
 
-async def _messages(campaign: Campaign, *, templates: Templates, now: datetime) -> list[FrozenMessage]:
-    missing = missing_for_execution(campaign.definition, now=now)
-    if missing:
-        raise FieldErrors(f"{missing[0].field}: {missing[0].message}", details=missing)
-    return await freeze_messages(campaign.definition.messages, org=campaign.org, templates=templates)
-
-
-def _question(campaign: Campaign, command: StartCampaign) -> PreflightQuery:
-    return PreflightQuery(
-        org=campaign.org,
-        segments=campaign.definition.target_audience.segments,
+async def start(
+    campaign: Campaign, command: StartCampaign, *, templates: Templates, preflight: Preflight, now: datetime
+) -> Change[Started]:
+    """The step alone, for commands that do more."""
+    campaign.ensure_startable(test_mode=command.test_mode)
+    waits_for = _scheduled(campaign, command, now=now)
+    prepared = await prepare_execution(
+        campaign,
+        command.options,
         test_mode=command.test_mode,
-        target_percentage=command.target_percentage,
-        sampling_seed=campaign.sampling_seed,
-        bot_id=_bot_id(campaign),
+        templates=templates,
+        preflight=preflight,
+        now=now,
     )
+    execution_id = new_id("exec")
+    if waits_for is not None:
+        after = campaign.schedule(execution_id, waits_for, command.options, now=now)
+        event = events.scheduled(after, execution_id=execution_id, at=waits_for)
+        answer = Started(execution_id, "scheduled", prepared.done_at(waits_for), waits_for)
+        return Change(after, (event,), answer)
+    return _started(campaign, command, prepared, execution_id, now)
 
 
-def _bot_id(campaign: Campaign) -> str | None:
-    return campaign.definition.strategy.bot_id if campaign.definition.strategy else None
+def _started(
+    campaign: Campaign, command: StartCampaign, prepared: Prepared, execution_id: str, now: datetime
+) -> Change[Started]:
+    if command.test_mode:
+        after = campaign.start_test(execution_id, now=now)
+    else:
+        after = campaign.start(execution_id, command.options, steps=prepared.steps, now=now)
+    event = events.started(after, execution_id=execution_id, snapshot=prepared.snapshot, at=now)
+    return Change(after, (event,), Started(execution_id, "started", prepared.done_at(now)))
 
 
-def _check(answer: PreflightAnswer, campaign: Campaign, command: StartCampaign) -> None:
-    """Raises FieldErrors for what only the owner of contacts and bots could know."""
-    problems: list[Detail] = []
-    if answer.total_count == 0:
-        problems.append(Detail("targetAudience.segments", "the audience is empty"))
-    elif command.test_mode and answer.testers == 0:
-        problems.append(Detail("testMode", "the audience has no testers"))
-    if answer.bot is None:
-        named = _bot_id(campaign) is not None
-        problems.append(
-            Detail("strategy.botId", "there is no such bot" if named else "there is no bot yet; register one")
-        )
-    if problems:
-        raise FieldErrors(f"{problems[0].field}: {problems[0].message}", details=problems)
+def _scheduled(campaign: Campaign, command: StartCampaign, *, now: datetime) -> datetime | None:
+    """What it has to wait for; None: nothing. Raises FieldErrors for a time that cannot be meant."""
+    at, end = command.scheduled_at, campaign.definition.end_date
+    if at is None:
+        return None
+    rule = None
+    if command.test_mode:
+        rule = "a test cannot be scheduled"
+    elif at < now - LATENESS:
+        rule = "must not lie in the past"
+    elif end is not None and at >= end:
+        rule = "must be before endDate"
+    if rule is not None:
+        raise FieldErrors(f"scheduledAt: {rule}", details=[Detail("scheduledAt", rule)])
+    return at if at > now else None
 
 
-def _event(
-    campaign: Campaign, command: StartCampaign, messages: list[FrozenMessage], now: datetime
-) -> Envelope[CampaignStarted]:
-    definition = campaign.definition
-    snapshot = ExecutionSnapshot(
-        messages=messages,
-        audience=AudienceDefinition(segments=list(definition.target_audience.segments)),
-        options=ExecutionOptions(
-            test_mode=command.test_mode,
-            target_percentage=command.target_percentage,
-            priority=command.priority,
-        ),
-        sampling_seed=campaign.sampling_seed,
-        bot_id=_bot_id(campaign),
-        end_date=definition.end_date,
-    )
-    assert campaign.execution is not None  # noqa: S101 - it was started a moment ago
-    data = CampaignStarted(
-        campaign_id=campaign.id,
-        name=definition.name,
-        type=definition.type,
-        status=campaign.status,
-        execution_id=campaign.execution.id,
+async def dry_run(
+    org: str,
+    campaign_id: str,
+    command: StartCampaign,
+    *,
+    campaigns: Campaigns,
+    templates: Templates,
+    preflight: Preflight,
+    clock: Clock,
+) -> DryRun:
+    """What `start_campaign` would meet; starts nothing. Raises what it raises."""
+    campaign, now = await get_campaign(org, campaign_id, campaigns=campaigns), clock.now()
+    campaign.ensure_startable(test_mode=command.test_mode)
+    _scheduled(campaign, command, now=now)
+    prepared = await prepare_execution(
+        campaign,
+        command.options,
         test_mode=command.test_mode,
-        snapshot=snapshot,
-        started_at=now,
+        templates=templates,
+        preflight=preflight,
+        now=now,
     )
-    return new_event(
-        data, source=SOURCE, subject=campaign.id, org=campaign.org, time=now, sequence=campaign.version
-    )
-
-
-def _estimate(answer: PreflightAnswer, *, steps: int, now: datetime) -> datetime:
-    """When the bot's rate lets the last message go."""
-    per_second = answer.bot.per_second if answer.bot else 1
-    return now + timedelta(seconds=answer.targeted * steps / per_second)
+    # Messages cost nothing until an organisation can say what they cost.
+    return DryRun(prepared.answer.total_count, dict(prepared.answer.suppressed), round(prepared.seconds), 0)

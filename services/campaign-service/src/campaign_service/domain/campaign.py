@@ -2,35 +2,25 @@
 
 Mental model: a Campaign is a value. Each step of its life answers the next value, one version
 higher; who stores it does so only if the stored version is still the one it started from. The
-version is the ETag and the `sequence` of the campaign's events. Numbers (`total_count`,
-`statistics`) come from other services and are no part of that: they change no version.
+version is the ETag and the `sequence` of the campaign's events, so each step has exactly one event.
+Numbers (`total_count`, `statistics`) come from other services and are no part of that: they change
+no version.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from typing import Any
 
 from contracts.events.campaign import CampaignStatus
+from service_kit.errors import Detail, FieldErrors
 
 from campaign_service.domain.definition import Definition
-from campaign_service.domain.errors import ExecutionRunning, InvalidTransition
-from campaign_service.domain.lifecycle import FINAL, Action, next_status
+from campaign_service.domain.errors import ExecutionRunning, InvalidTransition, NotEditable
+from campaign_service.domain.execution import UNFINISHED, Execution, Failure, Options, Outcome, TestRun
+from campaign_service.domain.lifecycle import DELETABLE, FINAL, next_status
 
-
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """The campaign's latest run."""
-
-    id: str
-    test_mode: bool
-    running: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why the latest execution stopped as a whole."""
-
-    code: str
-    message: str
+EDITABLE_IN_FLIGHT = frozenset({"name", "description", "goals", "budget", "end_date"})
+"""What may be changed while a campaign is active or paused; after a failure it is everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +34,17 @@ class Statistics:
     conversions_achieved: int = 0
     total_cost: float = 0
 
+    def plus(self, other: "Statistics") -> "Statistics":
+        """Both together."""
+        return Statistics(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
+
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """One campaign. `sampling_seed` decides who is in a sample; a copy keeps its original's."""
+    """One campaign. `sampling_seed` decides who is in a sample; a copy keeps its original's.
+
+    `statistics` are its own numbers; `baseline` those of the original, frozen when it was cloned with them.
+    """
 
     id: str
     org: str
@@ -59,57 +56,167 @@ class Campaign:
     created_at: datetime
     updated_at: datetime
     execution: Execution | None = None
+    test: TestRun | None = None
     failure: Failure | None = None
     total_count: int = 0
     statistics: Statistics = Statistics()
+    baseline: Statistics | None = None
+
+    # --- questions
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When its scheduled execution is to begin; None when none waits, or it is held."""
+        waits = self.status == "active" and self.execution is not None and self.execution.state == "scheduled"
+        return self.execution.scheduled_at if waits and self.execution is not None else None
+
+    @property
+    def scheduled_at(self) -> datetime | None:
+        """What the waiting execution, held or not, is scheduled for."""
+        return self.execution.scheduled_at if self.execution is not None else None
+
+    @property
+    def shown_statistics(self) -> Statistics:
+        """Its own numbers on top of the baseline."""
+        return self.statistics if self.baseline is None else self.baseline.plus(self.statistics)
+
+    def runs(self, execution_id: str) -> bool:
+        """Whether that execution is this campaign's, was begun, and has not ended."""
+        execution = self.execution
+        return execution is not None and execution.state == "running" and execution.id == execution_id
+
+    def tests(self, execution_id: str) -> bool:
+        """Whether that execution is this campaign's running test."""
+        return self.test is not None and self.test.running and self.test.id == execution_id
 
     def ensure_startable(self, *, test_mode: bool) -> None:
         """Raises ExecutionRunning or InvalidTransition when no execution may start now."""
-        if self.execution is not None and self.execution.running:
+        waiting = self.execution is not None and self.execution.state in UNFINISHED
+        testing = self.test is not None and self.test.running
+        if waiting or testing:
             raise ExecutionRunning
         if test_mode and self.status in FINAL:
             raise InvalidTransition(self.status, "active")
-        self._after("execute", test_mode=test_mode)
+        if not test_mode:
+            next_status(self.status, "execute")
 
-    def start(self, execution_id: str, *, test_mode: bool, now: datetime) -> "Campaign":
-        """The campaign with that execution running; a test leaves the status as it was.
+    def ensure_deletable(self) -> None:
+        """Raises InvalidTransition unless it is a draft or cancelled."""
+        if self.status not in DELETABLE:
+            raise InvalidTransition(self.status, "deleted")
 
-        Raises ExecutionRunning or InvalidTransition.
-        """
-        self.ensure_startable(test_mode=test_mode)
+    # --- steps
+
+    def edit(self, definition: Definition, *, now: datetime) -> "Campaign":
+        """The campaign with `definition`. Raises NotEditable, naming what may not change now."""
+        forbidden = [name for name in self.changed(definition) if not self._may_change(name)]
+        if forbidden:
+            raise NotEditable(self.status, forbidden)
+        waits_for, end = self.scheduled_at, definition.end_date
+        if waits_for is not None and end is not None and end <= waits_for:
+            rule = "must be after the scheduled start"
+            raise FieldErrors(f"endDate: {rule}", details=[Detail("endDate", rule)])
+        return self._step(now, definition=definition)
+
+    def changed(self, definition: Definition) -> list[str]:
+        """The names of the fields in which `definition` differs."""
+        names = (field.name for field in fields(Definition))
+        return [name for name in names if getattr(definition, name) != getattr(self.definition, name)]
+
+    def schedule(self, execution_id: str, at: datetime, options: Options, *, now: datetime) -> "Campaign":
+        """The campaign with an execution that waits for `at`. Raises ExecutionRunning, InvalidTransition."""
+        self.ensure_startable(test_mode=False)
+        waiting = Execution(execution_id, "scheduled", options, scheduled_at=at)
+        return self._step(now, status=next_status(self.status, "execute"), execution=waiting, failure=None)
+
+    def start(self, execution_id: str, options: Options, *, steps: int, now: datetime) -> "Campaign":
+        """The campaign with that execution running. Raises ExecutionRunning, InvalidTransition."""
+        self.ensure_startable(test_mode=False)
+        running = Execution(execution_id, "running", options, steps=steps)
+        return self._step(now, status=next_status(self.status, "execute"), execution=running, failure=None)
+
+    def start_test(self, execution_id: str, *, now: datetime) -> "Campaign":
+        """The campaign with a test running. Raises ExecutionRunning, InvalidTransition (it is final)."""
+        self.ensure_startable(test_mode=True)
+        return self._step(now, test=TestRun(execution_id, running=True))
+
+    def begin(self, *, steps: int, now: datetime) -> "Campaign":
+        """The active campaign whose execution, scheduled or failed before it began, now begins."""
         return self._step(
-            self._after("execute", test_mode=test_mode), Execution(execution_id, test_mode, True), None, now
+            now, execution=replace(self._run, state="running", scheduled_at=None, steps=steps), failure=None
         )
 
-    def runs(self, execution_id: str) -> bool:
-        """Whether that execution is this campaign's, and has not ended."""
-        return self.execution is not None and self.execution.running and self.execution.id == execution_id
+    def pause(self, *, now: datetime) -> "Campaign":
+        """Held. Raises InvalidTransition."""
+        return self._step(now, status=next_status(self.status, "pause"))
 
-    def complete(self, *, now: datetime) -> "Campaign":
-        """The campaign after its execution has attempted everybody. Raises InvalidTransition."""
-        return self._end("complete", None, now)
+    def resume(self, *, now: datetime) -> "Campaign":
+        """Active again: a waiting execution is re-armed (at once when its time has passed meanwhile), a
+        failed one that had begun goes on. Raises InvalidTransition."""
+        status, run = next_status(self.status, "resume"), self._run
+        if run.state == "scheduled" and run.scheduled_at is not None:
+            run = replace(run, scheduled_at=max(run.scheduled_at, now))
+        elif run.state == "failed" and run.begun:
+            run = replace(run, state="running")
+        return self._step(now, status=status, execution=run, failure=None)
+
+    def cancel(self, *, now: datetime) -> "Campaign":
+        """Over, with whatever runs. Raises InvalidTransition."""
+        status, run, test = next_status(self.status, "cancel"), self.execution, self.test
+        return self._step(
+            now,
+            status=status,
+            execution=None if run is None else replace(run, state="cancelled", scheduled_at=None),
+            test=None if test is None else replace(test, running=False),
+        )
+
+    def complete(self, outcome: Outcome, *, now: datetime) -> "Campaign":
+        """After the execution has attempted everybody. Raises InvalidTransition (see `hold_outcome`)."""
+        return self._step(
+            now,
+            status=next_status(self.status, "complete"),
+            execution=replace(self._run, state="completed", outcome=outcome),
+        )
+
+    def hold_outcome(self, outcome: Outcome) -> "Campaign":
+        """The paused campaign whose last messages were under way when it was paused: resume completes it.
+
+        The one step without an event: clients see no change, but whoever read before must read again.
+        """
+        held = replace(self._run, state="completed", outcome=outcome)
+        return replace(self, version=self.version + 1, execution=held)
 
     def fail(self, failure: Failure, *, now: datetime) -> "Campaign":
-        """The campaign after its execution stopped as a whole. Raises InvalidTransition."""
-        return self._end("fail", failure, now)
+        """After the execution stopped as a whole, or could not begin. Raises InvalidTransition."""
+        return self._step(
+            now,
+            status=next_status(self.status, "fail"),
+            execution=replace(self._run, state="failed", scheduled_at=None),
+            failure=failure,
+        )
 
-    def _end(self, action: Action, failure: Failure | None, now: datetime) -> "Campaign":
+    def end_test(self, *, now: datetime) -> "Campaign":
+        """After its test has ended, well or not."""
+        return self._step(now, test=None if self.test is None else replace(self.test, running=False))
+
+    def delete(self, *, now: datetime) -> "Campaign":
+        """The last version, for the event that tells of the end. Raises InvalidTransition."""
+        self.ensure_deletable()
+        return self._step(now)
+
+    # --- inside
+
+    @property
+    def _run(self) -> Execution:
         if self.execution is None:
             raise InvalidTransition(self.status, self.status)
-        ended = replace(self.execution, running=False)
-        return self._step(self._after(action, test_mode=ended.test_mode), ended, failure, now)
+        return self.execution
 
-    def _after(self, action: Action, *, test_mode: bool) -> CampaignStatus:
-        return self.status if test_mode else next_status(self.status, action)
+    def _may_change(self, name: str) -> bool:
+        failed = self.execution is not None and self.execution.state == "failed"
+        if self.status == "draft" or (self.status == "paused" and failed):
+            return True
+        return self.status not in FINAL and name in EDITABLE_IN_FLIGHT
 
-    def _step(
-        self, status: CampaignStatus, execution: Execution, failure: Failure | None, now: datetime
-    ) -> "Campaign":
-        return replace(
-            self,
-            version=self.version + 1,
-            status=status,
-            execution=execution,
-            failure=failure,
-            updated_at=now,
-        )
+    def _step(self, now: datetime, **changes: Any) -> "Campaign":
+        return replace(self, version=self.version + 1, updated_at=now, **changes)

@@ -21,8 +21,8 @@ def _missing(definition: Definition, now: datetime) -> Iterator[Detail]:
     for position, message in enumerate(definition.messages):
         if not _has_text(message):
             yield Detail(f"messages.{position}.content", "content or a templateId is needed")
-    if not definition.target_audience.segments:
-        yield Detail("targetAudience.segments", "at least one segment is needed")
+    if definition.target_audience.empty:
+        yield Detail("targetAudience.segments", "at least one segment or filter is needed")
     if definition.end_date is not None and definition.end_date <= now:
         yield Detail("endDate", "the campaign's end has passed")
 

@@ -1,8 +1,9 @@
 """What a campaign is to do: plain values, as the client gave them. None means: not decided yet."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from contracts.events.campaign import CampaignType, ParseMode
 
@@ -21,9 +22,19 @@ class Goals:
 
 @dataclass(frozen=True, slots=True)
 class TargetAudience:
-    """Who is addressed: the union of the segments."""
+    """Who is addressed: the union of the segments, without the excluded ones, where the filters match.
+
+    `filters` as in the contract: JSON values by contact field or attribute.
+    """
 
     segments: tuple[str, ...] = ()
+    filters: Mapping[str, Any] | None = None
+    exclude_segments: tuple[str, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether it says nothing about whom to address."""
+        return not self.segments and not self.filters
 
 
 @dataclass(frozen=True, slots=True)

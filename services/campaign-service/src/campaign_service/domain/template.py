@@ -17,3 +17,4 @@ class Template:
     parse_mode: ParseMode
     created_at: datetime
     updated_at: datetime
+    version: int = 1

@@ -4,8 +4,11 @@ from service_kit.errors import ServiceError
 
 from campaign_service.domain.errors import (
     CampaignNotFound,
+    DefinitionTooLarge,
     ExecutionRunning,
     InvalidTransition,
+    NotEditable,
+    PreconditionFailed,
     TemplateNotFound,
     VersionConflict,
 )
@@ -15,5 +18,8 @@ STATUSES: dict[type[ServiceError], int] = {
     TemplateNotFound: 404,
     InvalidTransition: 409,
     ExecutionRunning: 409,
+    NotEditable: 409,
     VersionConflict: 409,
+    PreconditionFailed: 412,
+    DefinitionTooLarge: 413,
 }

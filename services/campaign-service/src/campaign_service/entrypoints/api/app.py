@@ -5,7 +5,7 @@ from service_kit.api.app import create_api
 from service_kit.settings import ServiceSettings
 
 from campaign_service.application.parts import ApiParts
-from campaign_service.entrypoints.api import campaigns, templates
+from campaign_service.entrypoints.api import campaign_commands, campaigns, templates
 from campaign_service.entrypoints.errors import STATUSES
 
 
@@ -13,9 +13,10 @@ def create_app(parts: ApiParts, settings: ServiceSettings) -> FastAPI:
     """The HTTP API on `parts`."""
     app = create_api(
         title="campaign-service",
-        routers=[campaigns.router, templates.router],
+        routers=[campaigns.router, campaign_commands.router, templates.router],
         settings=settings,
         statuses=STATUSES,
+        idempotency=parts.idempotency,
     )
     app.state.parts = parts
     return app

@@ -52,6 +52,13 @@ class FailureOut(ResponseModel):
     message: str
 
 
+class TargetAudienceDetail(TargetAudienceOut):
+    """Who is addressed, whole."""
+
+    filters: dict[str, Any] | None
+    exclude_segments: list[str]
+
+
 class CampaignRow(ResponseModel):
     """A campaign in a list."""
 
@@ -68,6 +75,7 @@ class CampaignRow(ResponseModel):
     end_date: UtcTime | None
     statistics: StatisticsOut
     failure: FailureOut | None
+    scheduled_at: UtcTime | None
     created_by: str
     created_at: UtcTime
     updated_at: UtcTime
@@ -116,8 +124,10 @@ class AbTestOut(ResponseModel):
 
 
 class CampaignDetail(CampaignRow):
-    """A campaign, whole."""
+    """A campaign, whole. `baseline`: what `statistics` began with, when it was cloned with its numbers."""
 
+    target_audience: TargetAudienceDetail
+    baseline: StatisticsOut | None
     messages: list[MessageOut]
     workflow: WorkflowOut | None
     ab_tests: list[AbTestOut]
@@ -139,12 +149,59 @@ class CampaignCreatedOut(ResponseModel):
     message: str
 
 
+class CampaignUpdatedOut(CampaignDetail):
+    """The answer to an update: the campaign as it is now."""
+
+    message: str
+
+
 class ExecutionStarted(ResponseModel):
-    """The answer to execute."""
+    """The answer to execute. `scheduledAt` is there when it waits for its time."""
 
     execution_id: str
-    status: Literal["started"]
+    status: Literal["started", "scheduled"]
     estimated_completion: UtcTime
+    message: str
+    scheduled_at: UtcTime | None = None
+
+
+class DryRunOut(ResponseModel):
+    """The answer to execute with `dryRun`: `suppressed` says how many would be skipped, by reason."""
+
+    dry_run: Literal[True] = True
+    total_count: int
+    suppressed: dict[str, int]
+    estimated_duration_seconds: int
+    estimated_cost: Number
+
+
+class CampaignPausedOut(ResponseModel):
+    """The answer to pause."""
+
+    status: CampaignStatus
+    message: str
+    paused_at: UtcTime
+
+
+class CampaignResumedOut(ResponseModel):
+    """The answer to resume."""
+
+    status: CampaignStatus
+    message: str
+    resumed_at: UtcTime
+
+
+class CampaignCancelledOut(ResponseModel):
+    """The answer to cancel."""
+
+    status: CampaignStatus
+    message: str
+    cancelled_at: UtcTime
+
+
+class Deleted(ResponseModel):
+    """The answer to delete."""
+
     message: str
 
 
@@ -155,14 +212,31 @@ def row(campaign: Campaign) -> CampaignRow:
 
 def detail(campaign: Campaign) -> CampaignDetail:
     """The campaign as GET by id shows it."""
+    return CampaignDetail.model_validate(_detail_values(campaign), from_attributes=True)
+
+
+def updated(campaign: Campaign) -> CampaignUpdatedOut:
+    """The campaign as PUT shows it."""
+    values = _detail_values(campaign) | {"message": "Campaign updated successfully"}
+    return CampaignUpdatedOut.model_validate(values, from_attributes=True)
+
+
+def _detail_values(campaign: Campaign) -> dict[str, Any]:
     definition = campaign.definition
     running = "running" if campaign.status == "active" else campaign.status
-    values = _row_values(campaign) | {
+    audience = definition.target_audience
+    return _row_values(campaign) | {
+        "target_audience": {
+            "segments": audience.segments,
+            "filters": audience.filters,
+            "exclude_segments": audience.exclude_segments,
+            "total_count": campaign.total_count,
+        },
+        "baseline": campaign.baseline,
         "messages": definition.messages,
         "workflow": definition.workflow,
         "ab_tests": [{"id": test.id, "name": test.name, "status": running} for test in definition.ab_tests],
     }
-    return CampaignDetail.model_validate(values, from_attributes=True)
 
 
 def _row_values(campaign: Campaign) -> dict[str, Any]:
@@ -182,8 +256,9 @@ def _row_values(campaign: Campaign) -> dict[str, Any]:
         "budget": definition.budget,
         "start_date": definition.start_date,
         "end_date": definition.end_date,
-        "statistics": campaign.statistics,
+        "statistics": campaign.shown_statistics,
         "failure": campaign.failure,
+        "scheduled_at": campaign.scheduled_at,
         "created_by": campaign.created_by,
         "created_at": campaign.created_at,
         "updated_at": campaign.updated_at,

@@ -1,16 +1,23 @@
 """The bodies that campaign routes take. What GET shows and nobody may set is accepted and ignored."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from contracts.events.campaign import CampaignStatus, CampaignType, ParseMode, Priority
 from contracts.ids import new_id
 from pydantic import Field, StringConstraints, field_validator
 from pydantic_core.core_schema import ValidationInfo
 from service_kit.api.envelope import RequestModel
-from service_kit.api.types import ClientId, Description, Name, Text
+from service_kit.api.types import ClientId, Description, Name, ReadOnly, Text
 
 from campaign_service.domain import definition as domain
+from campaign_service.domain.errors import DefinitionTooLarge
+from campaign_service.entrypoints.api.audience_requests import TargetAudienceIn
 from campaign_service.entrypoints.api.values import Amount, Content, Count, Flag, Moment, Percent
+
+MAX_DEFINITION = 512 * 1024
+"""Bytes of JSON: a larger definition is refused, however it came together."""
+READ_ONLY = {"id", "status", "statistics", "baseline", "failure", "scheduled_at", "created_by",
+                       "created_at", "updated_at", "message"}  # fmt: skip
 
 FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,99}$")]
 
@@ -27,13 +34,6 @@ class GoalsIn(RequestModel):
     target_audience: Count | None = None
     conversion_rate: Percent | None = None
     revenue: Amount | None = None
-
-
-class TargetAudienceIn(RequestModel):
-    """Who is addressed: the union of the segments."""
-
-    segments: list[ClientId] = Field(default_factory=list, max_length=100)
-    total_count: Any = Field(default=None, description="Read-only; ignored.")
 
 
 class StrategyIn(RequestModel):
@@ -93,7 +93,7 @@ class AbTestIn(RequestModel):
 
     id: ClientId | None = None
     name: Name
-    status: Any = Field(default=None, description="Read-only; ignored.")
+    status: ReadOnly = None
 
 
 class CampaignIn(RequestModel):
@@ -112,13 +112,18 @@ class CampaignIn(RequestModel):
     start_date: Moment | None = None
     end_date: Moment | None = None
 
-    status: CampaignStatus | None = Field(default=None, description="Read-only; ignored.")
-    id: Any = Field(default=None, description="Read-only; ignored.")
-    statistics: Any = Field(default=None, description="Read-only; ignored.")
-    failure: Any = Field(default=None, description="Read-only; ignored.")
-    created_by: Any = Field(default=None, description="Read-only; ignored.")
-    created_at: Any = Field(default=None, description="Read-only; ignored.")
-    updated_at: Any = Field(default=None, description="Read-only; ignored.")
+    status: CampaignStatus | None = Field(
+        default=None, description="Ignored when creating; updating, the command of that name."
+    )
+    id: ReadOnly = None
+    statistics: ReadOnly = None
+    baseline: ReadOnly = None
+    failure: ReadOnly = None
+    scheduled_at: ReadOnly = None
+    created_by: ReadOnly = None
+    created_at: ReadOnly = None
+    updated_at: ReadOnly = None
+    message: ReadOnly = None
 
     @field_validator("messages")
     @classmethod
@@ -141,13 +146,16 @@ class CampaignIn(RequestModel):
         return value
 
     def to_definition(self) -> domain.Definition:
-        """The definition in the domain's words, ids made where none were given."""
+        """The definition in the domain's words, ids made where none were given. Raises DefinitionTooLarge."""
+        body = self.model_dump_json(by_alias=True, exclude_none=True, exclude=READ_ONLY)
+        if len(body.encode()) > MAX_DEFINITION:
+            raise DefinitionTooLarge
         return domain.Definition(
             name=self.name,
             description=self.description,
             type=self.type,
             goals=_goals(self.goals),
-            target_audience=_audience(self.target_audience),
+            target_audience=(self.target_audience or TargetAudienceIn()).to_domain(),
             strategy=_strategy(self.strategy),
             messages=tuple(_message(message) for message in self.messages),
             workflow=_workflow(self.workflow),
@@ -162,11 +170,6 @@ def _goals(goals: GoalsIn | None) -> domain.Goals | None:
     if goals is None:
         return None
     return domain.Goals(goals.target_audience, goals.conversion_rate, goals.revenue)
-
-
-def _audience(audience: TargetAudienceIn | None) -> domain.TargetAudience:
-    """Naming a segment twice addresses nobody twice."""
-    return domain.TargetAudience(tuple(dict.fromkeys(audience.segments)) if audience else ())
 
 
 def _strategy(strategy: StrategyIn | None) -> domain.Strategy | None:
@@ -205,11 +208,20 @@ def _message(message: MessageIn) -> domain.Message:
 
 
 class ExecuteIn(RequestModel):
-    """How the execution shall run."""
+    """How the execution shall run. `scheduledAt`: when it begins; `dryRun`: only tell what it would meet."""
 
     test_mode: Flag = False
     target_percentage: Annotated[float, Field(strict=True, ge=1, le=100)] = 100
     priority: Priority = "normal"
+    scheduled_at: Moment | None = None
+    dry_run: Flag = False
+
+
+class CloneIn(RequestModel):
+    """What the copy is called ("<name> (Copy)" when absent), and whether its numbers begin at zero."""
+
+    name: Name | None = None
+    reset_statistics: Flag = True
 
 
 SortKey = Literal[

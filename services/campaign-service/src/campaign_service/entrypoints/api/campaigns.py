@@ -1,4 +1,4 @@
-"""The campaign routes."""
+"""The routes of campaigns as documents: create, list, get, update, delete."""
 
 from typing import Annotated, cast
 
@@ -6,51 +6,66 @@ from contracts.events.campaign import CampaignStatus, CampaignType
 from fastapi import APIRouter, Query, Response
 from service_kit.api.app import Editor, Viewer
 from service_kit.api.envelope import Pagination, Success
+from service_kit.api.etags import IfMatch, etag
+from service_kit.api.idempotency import Answer, Once
+from service_kit.api.types import PathId
+from service_kit.ports import Transactions
 
 from campaign_service.application.create_campaign import create_campaign
+from campaign_service.application.delete_campaign import delete_campaign
+from campaign_service.application.get_campaign import get_campaign
 from campaign_service.application.ports import CampaignQuery, SortField
-from campaign_service.application.start_campaign import StartCampaign, start_campaign
-from campaign_service.domain.errors import CampaignNotFound
+from campaign_service.application.update_campaign import UpdateCampaign, update_campaign
+from campaign_service.domain.campaign import Campaign
+from campaign_service.domain.definition import Definition
 from campaign_service.domain.search import words
 from campaign_service.entrypoints.api.campaign_answers import (
     CampaignCreatedOut,
     CampaignDetail,
     CampaignList,
-    ExecutionStarted,
+    CampaignUpdatedOut,
+    Deleted,
     detail,
     row,
+    updated,
 )
-from campaign_service.entrypoints.api.campaign_requests import CampaignIn, ExecuteIn, SearchText, SortKey
+from campaign_service.entrypoints.api.campaign_requests import CampaignIn, SearchText, SortKey
 from campaign_service.entrypoints.api.dependencies import PageLimit, PageNumber, Parts
-from campaign_service.metrics import CREATED, STARTED
+from campaign_service.entrypoints.api.merge_patch import CampaignPatch, definition_json
+from campaign_service.metrics import CREATED
 
 router = APIRouter(prefix="/campaigns", tags=["campaigns"])
 
 
-@router.post("", status_code=201)
-async def post_campaign(
-    body: CampaignIn, caller: Editor, parts: Parts, response: Response
-) -> Success[CampaignCreatedOut]:
+@router.post("", status_code=201, response_model=Success[CampaignCreatedOut])
+async def post_campaign(body: CampaignIn, caller: Editor, parts: Parts, once: Once) -> Response:
     """Create a campaign, as a draft."""
-    campaign = await create_campaign(
-        body.to_definition(),
-        org=caller.org,
-        created_by=caller.subject,
-        campaigns=parts.campaigns,
-        transactions=parts.transactions,
-        outbox=parts.outbox,
-        clock=parts.clock,
-    )
-    CREATED.inc()
-    response.headers["ETag"] = _etag(campaign.version)
-    return Success(
-        data=CampaignCreatedOut(
-            id=campaign.id,
-            name=campaign.definition.name,
-            status=campaign.status,
-            message="Campaign created successfully",
+    definition = body.to_definition()
+
+    async def create(transactions: Transactions) -> Campaign:
+        done = await create_campaign(
+            definition,
+            org=caller.org,
+            created_by=caller.subject,
+            campaigns=parts.campaigns,
+            transactions=transactions,
+            outbox=parts.outbox,
+            clock=parts.clock,
         )
+        CREATED.inc()
+        return done
+
+    return await once(create, answer=_created)
+
+
+def _created(campaign: Campaign) -> Answer:
+    created = CampaignCreatedOut(
+        id=campaign.id,
+        name=campaign.definition.name,
+        status=campaign.status,
+        message="Campaign created successfully",
     )
+    return Answer(201, Success(data=created), headers={"ETag": etag(campaign.version)})
 
 
 @router.get("")
@@ -85,31 +100,33 @@ async def get_campaigns(
 
 
 @router.get("/{campaign_id}")
-async def get_campaign(
-    campaign_id: str, caller: Viewer, parts: Parts, response: Response
+async def get_one(
+    campaign_id: PathId, caller: Viewer, parts: Parts, response: Response
 ) -> Success[CampaignDetail]:
     """A campaign, whole. The `ETag` is its version."""
-    campaign = await parts.campaigns.get(caller.org, campaign_id)
-    if campaign is None:
-        raise CampaignNotFound
-    response.headers["ETag"] = _etag(campaign.version)
+    campaign = await get_campaign(caller.org, campaign_id, campaigns=parts.campaigns)
+    response.headers["ETag"] = etag(campaign.version)
     return Success(data=detail(campaign))
 
 
-@router.post("/{campaign_id}/execute")
-async def post_execute(
-    campaign_id: str, caller: Editor, parts: Parts, body: ExecuteIn | None = None
-) -> Success[ExecutionStarted]:
-    """Start executing a campaign."""
-    options = body or ExecuteIn()
-    started = await start_campaign(
-        StartCampaign(
-            org=caller.org,
-            campaign_id=campaign_id,
-            test_mode=options.test_mode,
-            target_percentage=options.target_percentage,
-            priority=options.priority,
-        ),
+@router.put("/{campaign_id}")
+async def put_campaign(
+    campaign_id: PathId,
+    patch: CampaignPatch,
+    caller: Editor,
+    parts: Parts,
+    if_match: IfMatch,
+    response: Response,
+) -> Success[CampaignUpdatedOut]:
+    """Change a campaign's definition (JSON Merge Patch) or, by `status`, where it stands in its life."""
+
+    def revise(stored: Definition) -> Definition:
+        return patch.over(definition_json(stored), CampaignIn).to_definition()
+
+    campaign = await update_campaign(
+        caller.org,
+        campaign_id,
+        UpdateCampaign(revise, patch.status(), if_match),
         campaigns=parts.campaigns,
         templates=parts.templates,
         preflight=parts.preflight,
@@ -117,16 +134,22 @@ async def post_execute(
         outbox=parts.outbox,
         clock=parts.clock,
     )
-    STARTED.labels(mode="test" if options.test_mode else "live").inc()
-    return Success(
-        data=ExecutionStarted(
-            execution_id=started.execution_id,
-            status="started",
-            estimated_completion=started.estimated_completion,
-            message="Campaign execution started",
-        )
+    response.headers["ETag"] = etag(campaign.version)
+    return Success(data=updated(campaign))
+
+
+@router.delete("/{campaign_id}")
+async def delete_one(
+    campaign_id: PathId, caller: Editor, parts: Parts, if_match: IfMatch
+) -> Success[Deleted]:
+    """Delete a campaign; only a draft or a cancelled one."""
+    await delete_campaign(
+        caller.org,
+        campaign_id,
+        versions=if_match,
+        campaigns=parts.campaigns,
+        transactions=parts.transactions,
+        outbox=parts.outbox,
+        clock=parts.clock,
     )
-
-
-def _etag(version: int) -> str:
-    return f'"{version}"'
+    return Success(data=Deleted(message="Campaign deleted successfully"))

@@ -1,18 +1,21 @@
 """The template routes."""
 
-from typing import Any
+from dataclasses import replace
 
 from contracts.events.campaign import ParseMode
-from fastapi import APIRouter
-from pydantic import Field
+from fastapi import APIRouter, Response
 from service_kit.api.app import Editor, Viewer
 from service_kit.api.envelope import Pagination, RequestModel, ResponseModel, Success, UtcTime
-from service_kit.api.types import Name
+from service_kit.api.etags import IfMatch, etag
+from service_kit.api.idempotency import Answer, Once
+from service_kit.api.types import Name, PathId, ReadOnly
 
+from campaign_service.application.change_template import delete_template, get_template, update_template
 from campaign_service.application.create_template import create_template
-from campaign_service.domain.errors import TemplateNotFound
 from campaign_service.domain.template import Template
+from campaign_service.entrypoints.api.campaign_answers import Deleted
 from campaign_service.entrypoints.api.dependencies import PageLimit, PageNumber, Parts
+from campaign_service.entrypoints.api.merge_patch import MergePatch, patch_schema
 from campaign_service.entrypoints.api.values import Content
 
 router = APIRouter(prefix="/templates", tags=["templates"])
@@ -25,9 +28,15 @@ class TemplateIn(RequestModel):
     content: Content
     parse_mode: ParseMode = "none"
 
-    id: Any = Field(default=None, description="Read-only; ignored.")
-    created_at: Any = Field(default=None, description="Read-only; ignored.")
-    updated_at: Any = Field(default=None, description="Read-only; ignored.")
+    id: ReadOnly = None
+    created_at: ReadOnly = None
+    updated_at: ReadOnly = None
+
+
+class TemplatePatch(MergePatch):
+    """What shall change of a template."""
+
+    __get_pydantic_json_schema__ = classmethod(patch_schema(TemplateIn))
 
 
 class TemplateOut(ResponseModel):
@@ -48,18 +57,23 @@ class TemplateList(ResponseModel):
     pagination: Pagination
 
 
-@router.post("", status_code=201)
-async def post_template(body: TemplateIn, caller: Editor, parts: Parts) -> Success[TemplateOut]:
+@router.post("", status_code=201, response_model=Success[TemplateOut])
+async def post_template(body: TemplateIn, caller: Editor, parts: Parts, once: Once) -> Response:
     """Create a template."""
-    template = await create_template(
-        org=caller.org,
-        name=body.name,
-        content=body.content,
-        parse_mode=body.parse_mode,
-        templates=parts.templates,
-        clock=parts.clock,
+    return await once(
+        lambda transactions: create_template(
+            org=caller.org,
+            name=body.name,
+            content=body.content,
+            parse_mode=body.parse_mode,
+            templates=parts.templates,
+            transactions=transactions,
+            clock=parts.clock,
+        ),
+        answer=lambda template: Answer(
+            201, Success(data=_shown(template)), headers={"ETag": etag(template.version)}
+        ),
     )
-    return Success(data=_shown(template))
 
 
 @router.get("")
@@ -77,12 +91,45 @@ async def get_templates(
 
 
 @router.get("/{template_id}")
-async def get_template(template_id: str, caller: Viewer, parts: Parts) -> Success[TemplateOut]:
-    """A template."""
-    template = await parts.templates.get(caller.org, template_id)
-    if template is None:
-        raise TemplateNotFound
+async def get_one(
+    template_id: PathId, caller: Viewer, parts: Parts, response: Response
+) -> Success[TemplateOut]:
+    """A template. The `ETag` is its version."""
+    template = await get_template(caller.org, template_id, templates=parts.templates)
+    response.headers["ETag"] = etag(template.version)
     return Success(data=_shown(template))
+
+
+@router.put("/{template_id}")
+async def put_template(
+    template_id: PathId,
+    patch: TemplatePatch,
+    caller: Editor,
+    parts: Parts,
+    if_match: IfMatch,
+    response: Response,
+) -> Success[TemplateOut]:
+    """Change a template (JSON Merge Patch). Executions that have begun keep their text."""
+
+    def revise(stored: Template) -> Template:
+        before = {"name": stored.name, "content": stored.content, "parseMode": stored.parse_mode}
+        body = patch.over(before, TemplateIn)
+        return replace(stored, name=body.name, content=body.content, parse_mode=body.parse_mode)
+
+    template = await update_template(
+        caller.org, template_id, revise, versions=if_match, templates=parts.templates, clock=parts.clock
+    )
+    response.headers["ETag"] = etag(template.version)
+    return Success(data=_shown(template))
+
+
+@router.delete("/{template_id}")
+async def delete_one(
+    template_id: PathId, caller: Editor, parts: Parts, if_match: IfMatch
+) -> Success[Deleted]:
+    """Delete a template. Campaigns that name it cannot be executed any more."""
+    await delete_template(caller.org, template_id, versions=if_match, templates=parts.templates)
+    return Success(data=Deleted(message="Template deleted successfully"))
 
 
 def _shown(template: Template) -> TemplateOut:

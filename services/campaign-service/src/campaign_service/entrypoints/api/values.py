@@ -24,9 +24,9 @@ def _utc(value: datetime) -> datetime:
     try:
         utc = value.astimezone(UTC)
     except OverflowError as error:
-        raise ValueError("must be a time between 1970 and 9999") from error
-    if utc.year < 1970:
-        raise ValueError("must be a time between 1970 and 9999")
+        raise ValueError("must be a time between 1970 and 2999") from error
+    if not 1970 <= utc.year <= 2999:  # beyond that, sums of times leave what computers can count
+        raise ValueError("must be a time between 1970 and 2999")
     return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
 
 

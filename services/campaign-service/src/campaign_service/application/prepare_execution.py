@@ -1,0 +1,116 @@
+"""What every way of starting an execution has in common: is it complete, can it run, what does it carry."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from contracts.events.campaign import ExecutionOptions, ExecutionSnapshot, FrozenMessage
+from service_kit.errors import Detail, FieldErrors
+
+from campaign_service.application.campaign_events import audience_definition
+from campaign_service.application.freeze_messages import freeze_messages
+from campaign_service.application.ports import Preflight, PreflightAnswer, PreflightQuery, Templates
+from campaign_service.domain.campaign import Campaign
+from campaign_service.domain.completeness import missing_for_execution
+from campaign_service.domain.execution import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An execution that can run: what it carries, and what it would meet now."""
+
+    snapshot: ExecutionSnapshot
+    answer: PreflightAnswer
+
+    @property
+    def steps(self) -> int:
+        """The messages that each contact gets."""
+        return len(self.snapshot.messages)
+
+    @property
+    def seconds(self) -> float:
+        """How long the bot's rate makes it take."""
+        per_second = self.answer.bot.per_second if self.answer.bot else 1
+        sent_to = max(0, self.answer.targeted - sum(self.answer.suppressed.values()))
+        return sent_to * self.steps / per_second
+
+    def done_at(self, start: datetime) -> datetime:
+        """When the last message should be out."""
+        return start + timedelta(seconds=self.seconds)
+
+
+async def freeze(
+    campaign: Campaign, options: Options, *, test_mode: bool, templates: Templates, now: datetime
+) -> ExecutionSnapshot:
+    """All that the execution needs, as it stands at `now`. Raises FieldErrors, naming what is missing."""
+    missing = missing_for_execution(campaign.definition, now=now)
+    if missing:
+        raise FieldErrors(f"{missing[0].field}: {missing[0].message}", details=missing)
+    messages = await freeze_messages(campaign.definition.messages, org=campaign.org, templates=templates)
+    return _snapshot(campaign, options, messages, test_mode=test_mode)
+
+
+async def prepare_execution(
+    campaign: Campaign,
+    options: Options,
+    *,
+    test_mode: bool,
+    templates: Templates,
+    preflight: Preflight,
+    now: datetime,
+) -> Prepared:
+    """The execution, checked with those who know contacts and bots. Raises FieldErrors, DependencyDown."""
+    snapshot = await freeze(campaign, options, test_mode=test_mode, templates=templates, now=now)
+    audience = campaign.definition.target_audience
+    answer = await preflight.ask(
+        PreflightQuery(
+            org=campaign.org,
+            segments=audience.segments,
+            filters=audience.filters,
+            exclude_segments=audience.exclude_segments,
+            test_mode=test_mode,
+            target_percentage=options.target_percentage,
+            sampling_seed=campaign.sampling_seed,
+            bot_id=_bot_id(campaign),
+        )
+    )
+    problems = _problems(answer, campaign, test_mode=test_mode)
+    if problems:
+        raise FieldErrors(f"{problems[0].field}: {problems[0].message}", details=problems)
+    return Prepared(snapshot, answer)
+
+
+def _problems(answer: PreflightAnswer, campaign: Campaign, *, test_mode: bool) -> list[Detail]:
+    """What only the owner of contacts and bots could know."""
+    problems: list[Detail] = []
+    if answer.total_count == 0:
+        problems.append(Detail("targetAudience.segments", "the audience is empty"))
+    elif test_mode and answer.testers == 0:
+        problems.append(Detail("testMode", "the audience has no testers"))
+    if answer.bot is None:
+        named = _bot_id(campaign) is not None
+        problems.append(
+            Detail("strategy.botId", "there is no such bot" if named else "there is no bot yet; register one")
+        )
+    return problems
+
+
+def _snapshot(
+    campaign: Campaign, options: Options, messages: list[FrozenMessage], *, test_mode: bool
+) -> ExecutionSnapshot:
+    definition = campaign.definition
+    return ExecutionSnapshot(
+        messages=messages,
+        audience=audience_definition(definition.target_audience),
+        options=ExecutionOptions(
+            test_mode=test_mode,
+            target_percentage=options.target_percentage,
+            priority=options.priority,
+        ),
+        sampling_seed=campaign.sampling_seed,
+        bot_id=_bot_id(campaign),
+        end_date=definition.end_date,
+    )
+
+
+def _bot_id(campaign: Campaign) -> str | None:
+    return campaign.definition.strategy.bot_id if campaign.definition.strategy else None

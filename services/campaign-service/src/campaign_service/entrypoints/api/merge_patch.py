@@ -1,0 +1,89 @@
+"""JSON Merge Patch (RFC 7396): what PUT does to a campaign and to a template.
+
+The patch is laid over the JSON of what is stored, and the whole is checked as if it were new: so every
+rule holds for what would be stored, not only for what was sent.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from contracts.events.campaign import CampaignStatus
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, GetJsonSchemaHandler, RootModel, TypeAdapter, ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from campaign_service.domain.definition import Definition
+from campaign_service.entrypoints.api.campaign_requests import CampaignIn
+
+BodyT = TypeVar("BodyT", bound=BaseModel)
+_definitions = TypeAdapter(Definition)
+
+
+class MergePatch(RootModel[dict[str, Any]]):
+    """A part of a body: fields left out stay, null empties, arrays are replaced whole."""
+
+    def over(self, stored: Mapping[str, Any], model: type[BodyT]) -> BodyT:
+        """The patch over `stored`, checked as `model`. Raises RequestValidationError."""
+        try:
+            return model.model_validate(merge(stored, self.root))
+        except ValidationError as error:
+            problems = [{**item, "loc": ("body", *item["loc"])} for item in error.errors(include_url=False)]
+            raise RequestValidationError(problems) from error
+
+
+def merge(target: Any, patch: Any) -> Any:
+    """RFC 7396, section 2, to the letter."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(target) if isinstance(target, Mapping) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merge(result.get(key), value)
+    return result
+
+
+def patch_schema(
+    model: type[BaseModel],
+) -> Callable[[type[Any], CoreSchema, GetJsonSchemaHandler], JsonSchemaValue]:
+    """The JSON Schema of patches to `model`: its fields, none of them required."""
+
+    def schema(_cls: type[Any], _core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        whole = dict(handler.resolve_ref_schema(handler(model.__pydantic_core_schema__)))
+        return {key: value for key, value in whole.items() if key not in ("required", "title")} | {
+            "description": "Merge Patch (RFC 7396): left out stays, null empties, arrays are replaced."
+        }
+
+    return schema
+
+
+class CampaignPatch(MergePatch):
+    """What shall change of a campaign; `status` is the command of that name."""
+
+    __get_pydantic_json_schema__ = classmethod(patch_schema(CampaignIn))
+
+    def status(self) -> CampaignStatus | None:
+        """The status that is asked for. Raises RequestValidationError."""
+        return self.over({}, _StatusIn).status
+
+
+class _StatusIn(BaseModel):
+    """The status alone, whatever else is in a patch."""
+
+    status: CampaignStatus | None = None
+
+
+def definition_json(definition: Definition) -> dict[str, Any]:
+    """The definition as a body that would make it."""
+    values: dict[str, Any] = _camel(_definitions.dump_python(definition, mode="json", exclude_none=True))
+    return values
+
+
+def _camel(value: Any) -> Any:
+    """Field names in camelCase; the keys of filters are the client's and stay."""
+    if isinstance(value, dict):
+        return {to_camel(key): item if key == "filters" else _camel(item) for key, item in value.items()}
+    return [_camel(item) for item in value] if isinstance(value, list) else value
