@@ -128,9 +128,14 @@ def test_each_path_reaches_its_owner_unchanged(client: httpx.Client, path: str, 
     assert answer.json() == {"service": service, "path": f"/api/v1{path}"}
 
 
+@pytest.mark.parametrize("path", ["/docs", "/docs/page/page.js", "/api/v1/openapi.json"])
+def test_the_reference_page_is_campaign_services(client: httpx.Client, path: str) -> None:
+    assert client.get(path).json() == {"service": "campaign", "path": path}
+
+
 @pytest.mark.parametrize(
     "path",
-    ["/internal/preflight", "//internal/preflight", "/gateway-errors/502", "/metrics", "/livez", "/", "/api/v1",
+    ["/internal/preflight", "/docsx", "//internal/preflight", "/gateway-errors/502", "/metrics", "/livez", "/", "/api/v1",
      "/api/v1/%2e%2e/%2e%2e/internal/preflight"],
 )  # fmt: skip
 def test_what_is_internal_is_asked_as_a_path_that_no_service_has(client: httpx.Client, path: str) -> None:

@@ -21,7 +21,9 @@ def _versions(
     if_match: Annotated[
         str | None,
         Header(
-            description="`ETag`s of the versions meant, or `*`; any other version is 412.", max_length=1000
+            alias="If-Match",
+            description="`ETag`s of the versions meant, or `*`; any other version is 412.",
+            max_length=1000,
         ),
     ] = None,
 ) -> Collection[int] | None:

@@ -68,6 +68,7 @@ def complete(document: Json, *, max_body_bytes: int, examples: Path | None) -> J
     for operation in operations(document):
         _complete_operation(operation, components["responses"])
         _show_examples(operation, given)
+        _describe_success(operation, schemas)
     if given:
         raise KeyError(f"examples of operations that do not exist: {sorted(given)}")
     for node in (*_objects(document["paths"]), *_objects(schemas)):
@@ -126,7 +127,6 @@ def _complete_operation(operation: Json, shared: Json) -> None:
     declared = responses.pop(SUCCESS, {})
     success = success_of(operation)
     success.setdefault("headers", {}).update(declared.get("headers", {}))
-    success["description"] = "Done."
     if _may_be_repeated(operation):
         success["headers"]["Idempotency-Replayed"] = header_reference("Idempotency-Replayed")
     for status, answer in _implied(operation).items():
@@ -140,6 +140,19 @@ def _complete_operation(operation: Json, shared: Json) -> None:
             headers = answer.setdefault("headers", {})
             headers["X-Request-Id"] = header_reference("X-Request-Id")
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _describe_success(operation: Json, schemas: Json) -> None:
+    """The words of the model under `data`, when the answer is a `Success` of one."""
+    answer = success_of(operation)
+    wrapper = _referred(answer.get("content", {}).get("application/json", {}).get("schema", {}), schemas)
+    data = _referred(wrapper.get("properties", {}).get("data", {}), schemas)
+    answer["description"] = data.get("description", "Done.")
+
+
+def _referred(schema: Json, schemas: Json) -> Json:
+    found: Json = schemas.get(str(schema.get("$ref", "")).removeprefix(_SCHEMAS), {})
+    return found
 
 
 def _add_answer(known: Json, implied: Json, shared: Json) -> None:

@@ -1,6 +1,7 @@
 """Domain errors and their HTTP statuses: the one table."""
 
-from service_kit.errors import ServiceError
+from service_kit.api.answers import Answers
+from service_kit.errors import Detail, FieldErrors, ServiceError
 
 from campaign_service.domain.errors import (
     CampaignNotFound,
@@ -23,3 +24,6 @@ STATUSES: dict[type[ServiceError], int] = {
     PreconditionFailed: 412,
     DefinitionTooLarge: 413,
 }
+answers = Answers(STATUSES)
+INCOMPLETE = FieldErrors("messages: are missing", details=[Detail("messages", "are missing")])
+"""The example of a definition that cannot be executed."""

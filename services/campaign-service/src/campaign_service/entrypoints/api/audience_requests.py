@@ -45,7 +45,7 @@ class FiltersIn(RequestModel):
     """All of these must match. Any other key addresses the contact's attribute of that name: a scalar
     equals, a list is any of, `{min, max}` is a range."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", json_schema_extra={"maxProperties": MAX_KEYS + 4})
     __pydantic_extra__: dict[AttributeName, AttributeFilter | None]
 
     location: list[Country] | None = Field(default=None, min_length=1, max_length=300)

@@ -14,6 +14,12 @@ from campaign_service.application.pause_campaign import pause_campaign
 from campaign_service.application.resume_campaign import resume_campaign
 from campaign_service.application.start_campaign import StartCampaign, Started, dry_run, start_campaign
 from campaign_service.domain.campaign import Campaign
+from campaign_service.domain.errors import (
+    CampaignNotFound,
+    ExecutionRunning,
+    InvalidTransition,
+    VersionConflict,
+)
 from campaign_service.domain.execution import Options
 from campaign_service.entrypoints.api.campaign_answers import (
     CampaignCancelledOut,
@@ -25,12 +31,24 @@ from campaign_service.entrypoints.api.campaign_answers import (
 )
 from campaign_service.entrypoints.api.campaign_requests import CloneIn, ExecuteIn
 from campaign_service.entrypoints.api.dependencies import Parts
+from campaign_service.entrypoints.errors import INCOMPLETE, answers
 from campaign_service.metrics import CREATED, STARTED
 
 router = APIRouter(prefix="/campaigns", tags=["campaigns"])
 
 
-@router.post("/{campaign_id}/execute", response_model=Success[ExecutionStarted | DryRunOut])
+@router.post(
+    "/{campaign_id}/execute",
+    operation_id="executeCampaign",
+    response_model=Success[ExecutionStarted | DryRunOut],
+    responses=answers(
+        CampaignNotFound,
+        ExecutionRunning,
+        InvalidTransition("completed", "active"),
+        VersionConflict,
+        INCOMPLETE,
+    ),
+)
 async def post_execute(
     campaign_id: PathId, caller: Editor, parts: Parts, once: Once, body: ExecuteIn | None = None
 ) -> Response:
@@ -87,7 +105,14 @@ def _started(started: Started) -> Answer:
     )
 
 
-@router.post("/{campaign_id}/pause", response_model=Success[CampaignPausedOut])
+@router.post(
+    "/{campaign_id}/pause",
+    operation_id="pauseCampaign",
+    response_model=Success[CampaignPausedOut],
+    responses=answers(
+        CampaignNotFound, InvalidTransition("draft", "paused"), VersionConflict, headers=["ETag"]
+    ),
+)
 async def post_pause(campaign_id: PathId, caller: Editor, parts: Parts, once: Once) -> Response:
     """Pause an active campaign: within two seconds nobody else is sent to."""
     return await once(
@@ -110,7 +135,14 @@ def _paused(campaign: Campaign) -> Answer:
     return Answer(200, Success(data=paused), headers={"ETag": etag(campaign.version)})
 
 
-@router.post("/{campaign_id}/resume", response_model=Success[CampaignResumedOut])
+@router.post(
+    "/{campaign_id}/resume",
+    operation_id="resumeCampaign",
+    response_model=Success[CampaignResumedOut],
+    responses=answers(
+        CampaignNotFound, InvalidTransition("draft", "active"), VersionConflict, INCOMPLETE, headers=["ETag"]
+    ),
+)
 async def post_resume(campaign_id: PathId, caller: Editor, parts: Parts, once: Once) -> Response:
     """Resume a paused campaign: it goes on with the contacts that were not attempted yet."""
     return await once(
@@ -135,7 +167,14 @@ def _resumed(campaign: Campaign) -> Answer:
     return Answer(200, Success(data=resumed), headers={"ETag": etag(campaign.version)})
 
 
-@router.post("/{campaign_id}/cancel", response_model=Success[CampaignCancelledOut])
+@router.post(
+    "/{campaign_id}/cancel",
+    operation_id="cancelCampaign",
+    response_model=Success[CampaignCancelledOut],
+    responses=answers(
+        CampaignNotFound, InvalidTransition("completed", "cancelled"), VersionConflict, headers=["ETag"]
+    ),
+)
 async def post_cancel(campaign_id: PathId, caller: Editor, parts: Parts, once: Once) -> Response:
     """Cancel a campaign for good: nobody else is sent to."""
     return await once(
@@ -158,7 +197,13 @@ def _cancelled(campaign: Campaign) -> Answer:
     return Answer(200, Success(data=cancelled), headers={"ETag": etag(campaign.version)})
 
 
-@router.post("/{campaign_id}/clone", status_code=201, response_model=Success[CampaignCreatedOut])
+@router.post(
+    "/{campaign_id}/clone",
+    status_code=201,
+    operation_id="cloneCampaign",
+    response_model=Success[CampaignCreatedOut],
+    responses=answers(CampaignNotFound, headers=["ETag"]),
+)
 async def post_clone(
     campaign_id: PathId, caller: Editor, parts: Parts, once: Once, body: CloneIn | None = None
 ) -> Response:

@@ -18,6 +18,15 @@ from campaign_service.application.ports import CampaignQuery, SortField
 from campaign_service.application.update_campaign import UpdateCampaign, update_campaign
 from campaign_service.domain.campaign import Campaign
 from campaign_service.domain.definition import Definition
+from campaign_service.domain.errors import (
+    CampaignNotFound,
+    DefinitionTooLarge,
+    ExecutionRunning,
+    InvalidTransition,
+    NotEditable,
+    PreconditionFailed,
+    VersionConflict,
+)
 from campaign_service.domain.search import words
 from campaign_service.entrypoints.api.campaign_answers import (
     CampaignCreatedOut,
@@ -32,12 +41,19 @@ from campaign_service.entrypoints.api.campaign_answers import (
 from campaign_service.entrypoints.api.campaign_requests import CampaignIn, SearchText, SortKey
 from campaign_service.entrypoints.api.dependencies import PageLimit, PageNumber, Parts
 from campaign_service.entrypoints.api.merge_patch import CampaignPatch, definition_json
+from campaign_service.entrypoints.errors import INCOMPLETE, answers
 from campaign_service.metrics import CREATED
 
 router = APIRouter(prefix="/campaigns", tags=["campaigns"])
 
 
-@router.post("", status_code=201, response_model=Success[CampaignCreatedOut])
+@router.post(
+    "",
+    status_code=201,
+    operation_id="createCampaign",
+    response_model=Success[CampaignCreatedOut],
+    responses=answers(DefinitionTooLarge, headers=["ETag"]),
+)
 async def post_campaign(body: CampaignIn, caller: Editor, parts: Parts, once: Once) -> Response:
     """Create a campaign, as a draft."""
     definition = body.to_definition()
@@ -68,16 +84,19 @@ def _created(campaign: Campaign) -> Answer:
     return Answer(201, Success(data=created), headers={"ETag": etag(campaign.version)})
 
 
-@router.get("")
+@router.get("", operation_id="listCampaigns")
 async def get_campaigns(
     caller: Viewer,
     parts: Parts,
     page: PageNumber = 1,
     limit: PageLimit = 20,
-    status: CampaignStatus | None = None,
-    type: CampaignType | None = None,
-    sort: SortKey = "-createdAt",
-    search: Annotated[SearchText | None, Query()] = None,
+    status: Annotated[CampaignStatus | None, Query(description="Only those with this status.")] = None,
+    type: Annotated[CampaignType | None, Query(description="Only those of this type.")] = None,
+    sort: Annotated[SortKey, Query(description="The field to sort by; with - downwards.")] = "-createdAt",
+    search: Annotated[
+        SearchText | None,
+        Query(description="Words; each must begin a word of the name or the description, in any case."),
+    ] = None,
 ) -> Success[CampaignList]:
     """A page of campaigns; search matches word prefixes in name and description."""
     query = CampaignQuery(
@@ -99,7 +118,9 @@ async def get_campaigns(
     )
 
 
-@router.get("/{campaign_id}")
+@router.get(
+    "/{campaign_id}", operation_id="getCampaign", responses=answers(CampaignNotFound, headers=["ETag"])
+)
 async def get_one(
     campaign_id: PathId, caller: Viewer, parts: Parts, response: Response
 ) -> Success[CampaignDetail]:
@@ -109,7 +130,21 @@ async def get_one(
     return Success(data=detail(campaign))
 
 
-@router.put("/{campaign_id}")
+@router.put(
+    "/{campaign_id}",
+    operation_id="updateCampaign",
+    responses=answers(
+        CampaignNotFound,
+        InvalidTransition("completed", "active"),
+        NotEditable("active", ["messages"]),
+        ExecutionRunning,
+        VersionConflict,
+        PreconditionFailed,
+        DefinitionTooLarge,
+        INCOMPLETE,
+        headers=["ETag"],
+    ),
+)
 async def put_campaign(
     campaign_id: PathId,
     patch: CampaignPatch,
@@ -138,7 +173,13 @@ async def put_campaign(
     return Success(data=updated(campaign))
 
 
-@router.delete("/{campaign_id}")
+@router.delete(
+    "/{campaign_id}",
+    operation_id="deleteCampaign",
+    responses=answers(
+        CampaignNotFound, InvalidTransition("active", "deleted"), VersionConflict, PreconditionFailed
+    ),
+)
 async def delete_one(
     campaign_id: PathId, caller: Editor, parts: Parts, if_match: IfMatch
 ) -> Success[Deleted]:

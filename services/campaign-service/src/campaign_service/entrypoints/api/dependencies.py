@@ -12,5 +12,5 @@ def _parts(request: Request) -> ApiParts:
 
 
 Parts = Annotated[ApiParts, Depends(_parts)]
-PageNumber = Annotated[int, Query(ge=1, le=1_000_000_000)]
-PageLimit = Annotated[int, Query(ge=1, le=100)]
+PageNumber = Annotated[int, Query(ge=1, le=1_000_000_000, description="Page number.")]
+PageLimit = Annotated[int, Query(ge=1, le=100, description="Items per page.")]

@@ -12,11 +12,13 @@ from service_kit.api.types import Name, PathId, ReadOnly
 
 from campaign_service.application.change_template import delete_template, get_template, update_template
 from campaign_service.application.create_template import create_template
+from campaign_service.domain.errors import PreconditionFailed, TemplateNotFound, VersionConflict
 from campaign_service.domain.template import Template
 from campaign_service.entrypoints.api.campaign_answers import Deleted
 from campaign_service.entrypoints.api.dependencies import PageLimit, PageNumber, Parts
 from campaign_service.entrypoints.api.merge_patch import MergePatch, patch_schema
 from campaign_service.entrypoints.api.values import Content
+from campaign_service.entrypoints.errors import answers
 
 router = APIRouter(prefix="/templates", tags=["templates"])
 
@@ -57,7 +59,13 @@ class TemplateList(ResponseModel):
     pagination: Pagination
 
 
-@router.post("", status_code=201, response_model=Success[TemplateOut])
+@router.post(
+    "",
+    status_code=201,
+    operation_id="createTemplate",
+    response_model=Success[TemplateOut],
+    responses=answers(headers=["ETag"]),
+)
 async def post_template(body: TemplateIn, caller: Editor, parts: Parts, once: Once) -> Response:
     """Create a template."""
     return await once(
@@ -76,7 +84,7 @@ async def post_template(body: TemplateIn, caller: Editor, parts: Parts, once: On
     )
 
 
-@router.get("")
+@router.get("", operation_id="listTemplates")
 async def get_templates(
     caller: Viewer, parts: Parts, page: PageNumber = 1, limit: PageLimit = 20
 ) -> Success[TemplateList]:
@@ -90,7 +98,9 @@ async def get_templates(
     )
 
 
-@router.get("/{template_id}")
+@router.get(
+    "/{template_id}", operation_id="getTemplate", responses=answers(TemplateNotFound, headers=["ETag"])
+)
 async def get_one(
     template_id: PathId, caller: Viewer, parts: Parts, response: Response
 ) -> Success[TemplateOut]:
@@ -100,7 +110,11 @@ async def get_one(
     return Success(data=_shown(template))
 
 
-@router.put("/{template_id}")
+@router.put(
+    "/{template_id}",
+    operation_id="updateTemplate",
+    responses=answers(TemplateNotFound, VersionConflict, PreconditionFailed, headers=["ETag"]),
+)
 async def put_template(
     template_id: PathId,
     patch: TemplatePatch,
@@ -123,7 +137,11 @@ async def put_template(
     return Success(data=_shown(template))
 
 
-@router.delete("/{template_id}")
+@router.delete(
+    "/{template_id}",
+    operation_id="deleteTemplate",
+    responses=answers(TemplateNotFound, VersionConflict, PreconditionFailed),
+)
 async def delete_one(
     template_id: PathId, caller: Editor, parts: Parts, if_match: IfMatch
 ) -> Success[Deleted]:
