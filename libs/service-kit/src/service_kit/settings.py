@@ -36,8 +36,8 @@ class ServiceSettings(BaseSettings):
     """How long the answer under an Idempotency-Key is given again."""
     idempotency_lock_seconds: float = Field(default=20, gt=0)
     """How long a key waits for a request whose process died; well above what any request takes."""
-    idempotency_release_seconds: float = Field(default=1, gt=0)
-    """How long a failed request may try to give its key back."""
+    idempotency_wait_seconds: float = Field(default=1, gt=0)
+    """How long taking over or giving back a key may wait for a transaction that holds it."""
     lease_seconds: float = 5
     relay_batch: int = 500
     relay_poll_seconds: float = 0.03

@@ -18,6 +18,7 @@ from service_kit.mongo.lease import MongoLease
 from service_kit.mongo.transactions import MongoTransactions
 from service_kit.outbox.mongo_outbox import MongoOutbox
 from service_kit.outbox.relay import Relay
+from service_kit.outbox.waiting_rows import MongoWaitingRows
 from service_kit.process import owner_name
 from service_kit.settings import ServiceSettings
 
@@ -61,10 +62,11 @@ class ServiceWiring:
             clock=self.clock,
             lock_seconds=settings.idempotency_lock_seconds,
             keep_seconds=settings.idempotency_hours * 3600,
+            wait_seconds=settings.idempotency_wait_seconds,
             box=box,
         )
         await keys.prepare()
-        return Idempotency(keys, self.transactions, settings.idempotency_release_seconds)
+        return Idempotency(keys, self.transactions, settings.idempotency_wait_seconds)
 
     async def relay(self, process: str) -> Relay:
         """The outbox relay, leader among its replicas by lease."""
@@ -74,7 +76,7 @@ class ServiceWiring:
             settings.kafka_bootstrap_servers, client_id=process, timeout_ms=settings.kafka_request_timeout_ms
         )
         return Relay(
-            self.database,
+            MongoWaitingRows(self.database, clock=self.clock),
             publisher=self._publisher,
             lease=MongoLease(
                 self.database,

@@ -69,24 +69,16 @@ class OnceForRequest:
         use_case: Callable[[Transactions], Awaitable[T]],
         *,
         answer: Callable[[T], Answer],
-        after: Callable[[T], object] | None = None,
     ) -> Response:
         """The answer, the first or that one again.
 
-        `after` is called once the effect is committed, and not when an answer is given again.
         Raises KeyReused, KeyInFlight, and what the use case raises.
         """
         idempotency: Idempotency = self._request.app.state.idempotency
         if self._key is None:
-            result = await use_case(idempotency.transactions)
-            if after is not None:
-                after(result)
-            return answer(result).response()
+            return answer(await use_case(idempotency.transactions)).response()
         recorded, replayed = await idempotency.once(
-            await self._keyed(self._key),
-            use_case,
-            answer=lambda result: answer(result).recorded(),
-            after=after,
+            await self._keyed(self._key), use_case, answer=lambda result: answer(result).recorded()
         )
         return _response(recorded, replayed=replayed)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from bson.binary import Binary
 from contracts.ids import new_ulid
-from pymongo.errors import DuplicateKeyError, OperationFailure
+from pymongo.errors import DuplicateKeyError, ExecutionTimeout
 from pymongo.read_concern import ReadConcern
 
 from service_kit.clock import Clock
@@ -27,13 +27,13 @@ from service_kit.ports import Tx
 COLLECTION = "idempotency"
 ATTEMPTS = 5
 """Looks at a row that keeps changing hands, before it counts as in flight."""
-WRITE_CONFLICT = 112
 
 
 class MongoIdempotencyKeys:
     """The IdempotencyKeys port; with `box` the bodies are stored sealed.
 
-    `keep_seconds` counts from a key's first request, `lock_seconds` from a claim.
+    `keep_seconds` counts from a key's first request, `lock_seconds` from a claim. `wait_seconds` is how
+    long a write may wait for an open transaction that holds the row, such as one left by a killed process.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class MongoIdempotencyKeys:
         clock: Clock,
         lock_seconds: float,
         keep_seconds: float,
+        wait_seconds: float,
         box: SecretBox | None = None,
     ) -> None:
         # An answer that a fail-over may take back must not be given again: read what a majority has.
@@ -50,6 +51,7 @@ class MongoIdempotencyKeys:
         self._clock = clock
         self._lock = timedelta(seconds=lock_seconds)
         self._keep = timedelta(seconds=keep_seconds)
+        self._wait_ms = max(1, round(wait_seconds * 1000))
         self._box = box
 
     async def prepare(self) -> None:
@@ -94,13 +96,12 @@ class MongoIdempotencyKeys:
     async def _take_over(self, row: Document, claim: Claim) -> bool:
         """Whether the row was still as read. The old owner, if it lives, can no longer finish."""
         expected = {"_id": row["_id"], "owner": row["owner"], "state": row["state"]}
+        new = {"_id": row["_id"], **self._held_by(claim)}
         try:
-            done = await self._rows.replace_one(expected, {"_id": row["_id"], **self._held_by(claim)})
-        except OperationFailure as error:
-            if error.code == WRITE_CONFLICT:  # its transaction is still open, so it may yet commit
-                raise KeyInFlight from error
-            raise
-        return done.modified_count == 1
+            found = await self._rows.find_one_and_replace(expected, new, maxTimeMS=self._wait_ms)
+        except ExecutionTimeout as error:  # the old owner's transaction is open and may yet commit
+            raise KeyInFlight from error
+        return found is not None
 
     def _answer(self, row: Document, request: KeyedRequest) -> Recorded:
         if row["fingerprint"] != request.fingerprint:
@@ -128,7 +129,8 @@ class MongoIdempotencyKeys:
 
     async def release(self, claim: Claim) -> None:
         """Forget the claim, if it is still one; see the port."""
-        await self._rows.delete_one({"_id": claim.request.id, "owner": claim.owner, "state": "in_flight"})
+        mine = {"_id": claim.request.id, "owner": claim.owner, "state": "in_flight"}
+        await self._rows.find_one_and_delete(mine, maxTimeMS=self._wait_ms)
 
     def _sealed(self, row_id: str, body: bytes) -> dict[str, Any]:
         if self._box is None:

@@ -74,11 +74,9 @@ class Idempotency:
         use_case: Callable[[Transactions], Awaitable[T]],
         *,
         answer: Callable[[T], Recorded],
-        after: Callable[[T], object] | None = None,
     ) -> tuple[Recorded, bool]:
         """The answer, and whether it is the first one again.
 
-        `after` is called with the use case's result, the first time only, once it is committed.
         Raises KeyReused, KeyInFlight, and what the use case raises.
         """
         begun = await self.keys.begin(request)
@@ -92,8 +90,6 @@ class Idempotency:
         except Exception:
             await self._release(begun)
             raise
-        if after is not None:
-            after(result)
         return cast(Recorded, recording.recorded), False
 
     async def _release(self, claim: Claim) -> None:

@@ -1,12 +1,16 @@
 """In-memory stand-ins for the kit's ports, for unit tests only."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar, cast
 
 from contracts.envelope import AnyEvent
+from contracts.ids import new_ulid
 
+from service_kit.clock import Clock
 from service_kit.errors import AlreadyHandled
+from service_kit.idempotency.keys import Claim, KeyedRequest, KeyInFlight, KeyReused, Recorded
 from service_kit.ports import Tx
 
 T = TypeVar("T")
@@ -73,3 +77,52 @@ class InMemoryInbox:
         if event_id in self.marks:
             raise AlreadyHandled(event_id)
         staged(tx, lambda: self.marks.add(event_id))
+
+
+@dataclass
+class _Key:
+    claim: Claim
+    created_at: datetime
+    locked_until: datetime
+    answer: Recorded | None = None
+
+
+class InMemoryIdempotencyKeys:
+    """The IdempotencyKeys port, in `rows`."""
+
+    def __init__(self, *, clock: Clock, lock_seconds: float, keep_seconds: float) -> None:
+        self.rows: dict[str, _Key] = {}
+        self._clock = clock
+        self._lock = timedelta(seconds=lock_seconds)
+        self._keep = timedelta(seconds=keep_seconds)
+
+    async def begin(self, request: KeyedRequest) -> Claim | Recorded:
+        """The claim or the answer."""
+        now = self._clock.now()
+        row = self.rows.get(request.id)
+        if row is not None and row.created_at > now - self._keep:
+            if row.claim.request.fingerprint != request.fingerprint:
+                raise KeyReused
+            if row.answer is not None:
+                return row.answer
+            if row.locked_until > now:
+                raise KeyInFlight
+        claim = Claim(request, new_ulid())
+        self.rows[request.id] = _Key(claim, now, now + self._lock)
+        return claim
+
+    async def finish(self, tx: Tx, claim: Claim, answer: Recorded) -> None:
+        """Stage the answer."""
+        row = self._held(claim)
+        if row is None:
+            raise KeyInFlight
+        staged(tx, lambda: setattr(row, "answer", answer))
+
+    async def release(self, claim: Claim) -> None:
+        """Forget the claim."""
+        if self._held(claim) is not None:
+            del self.rows[claim.request.id]
+
+    def _held(self, claim: Claim) -> _Key | None:
+        row = self.rows.get(claim.request.id)
+        return row if row is not None and row.claim == claim and row.answer is None else None
