@@ -16,6 +16,8 @@ from service_kit.api.openapi import operations, rename_schemas
 from openapi_document.head import TAGS, head
 
 Json = dict[str, Any]
+METHODS = ("get", "post", "put", "patch", "delete")
+"""As a path's operations follow one another."""
 
 
 class MergeError(Exception):
@@ -33,7 +35,8 @@ def merge(documents: Mapping[str, Json]) -> Json:
         own = {name: f"{service.capitalize()}{name}" for name in differing & set(_schemas(document))}
         rename_schemas(document, own)
     merged = head(next(iter(documents.values()))["openapi"])
-    merged["paths"] = _united([document["paths"] for document in documents.values()], same=False)
+    paths = _united([document["paths"] for document in documents.values()], same=False)
+    merged["paths"] = {path: _in_order(methods) for path, methods in paths.items()}
     kinds = {kind for document in documents.values() for kind in document["components"]}
     merged["components"] = {
         kind: _united([document["components"].get(kind, {}) for document in documents.values()], same=True)
@@ -79,6 +82,10 @@ def _united(parts: list[Json], *, same: bool) -> Json:
                 raise MergeError(f"{name} is in two services")
             united[name] = value
     return dict(sorted(united.items()))
+
+
+def _in_order(methods: Json) -> Json:
+    return dict(sorted(methods.items(), key=lambda item: METHODS.index(item[0])))
 
 
 def _check_operations(document: Json) -> None:

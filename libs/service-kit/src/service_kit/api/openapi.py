@@ -121,6 +121,13 @@ def success_of(operation: Json) -> Json:
 
 def _complete_operation(operation: Json, shared: Json) -> None:
     operation["summary"] = _sentence(operation["operationId"])
+    if roles := _roles(operation):
+        operation["description"] += f"\n\nNeeds the role `{roles[0]}`."
+    for parameter in operation.get("parameters", []):
+        # In a query or header nobody can send null: what is optional is left out.
+        parameter["schema"] = {**parameter["schema"], **_constraint(parameter["schema"])}
+        parameter["schema"].pop("anyOf", None)
+        parameter["schema"].pop("description", None)
     responses = operation["responses"]
     if "HTTPValidationError" in json.dumps(responses.get("422", {})):
         del responses["422"]
@@ -185,7 +192,7 @@ def _implied(operation: Json) -> dict[int, Json]:
     found = {status: _answer(status, *those) for status, those in errors.items()}
     if _may_be_repeated(operation):
         found[409]["headers"] = {"Retry-After": header_reference("Retry-After")}
-    roles = [role for entry in operation.get("security", []) for role in entry.get(SCHEME, [])]
+    roles = _roles(operation)
     shared = {
         503: True,
         401: bool(roles),
@@ -193,6 +200,10 @@ def _implied(operation: Json) -> dict[int, Json]:
         413: "application/json" in body,
     }
     return found | {status: _shared(status) for status, applies in shared.items() if applies}
+
+
+def _roles(operation: Json) -> list[str]:
+    return [role for entry in operation.get("security", []) for role in entry.get(SCHEME, [])]
 
 
 def _may_be_repeated(operation: Json) -> bool:
