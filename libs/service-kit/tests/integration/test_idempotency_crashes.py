@@ -217,6 +217,7 @@ async def test_a_sealed_answer_is_not_readable_in_the_database_and_comes_back_wh
         clock=service.clock,
         lock_seconds=LOCK,
         keep_seconds=KEEP,
+        wait_seconds=WAIT,
         box=SecretBox(f"k1:{KEY}"),
     )
     idempotency = Idempotency(keys, service.idempotency.transactions, release_seconds=5)
