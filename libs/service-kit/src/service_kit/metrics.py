@@ -17,4 +17,7 @@ EVENT_AGE = Histogram(
 )
 OUTBOX_PUBLISHED = Counter("campaigns_outbox_published_total", "Events published from the outbox.", ["type"])
 OUTBOX_OLDEST = Gauge("campaigns_outbox_oldest_seconds", "Age of the oldest event that waits in the outbox.")
+OUTBOX_WAITING = Gauge("campaigns_outbox_waiting", "Events that wait in the outbox.")
+OUTBOX_HELD = Gauge("campaigns_outbox_held", "Events that wait behind one that Kafka refuses.")
+OUTBOX_REFUSED = Counter("campaigns_outbox_refused_total", "Events that Kafka refuses for good.", ["type"])
 OUTBOX_LEADER = Gauge("campaigns_outbox_leader", "1 while this relay holds the lease.")

@@ -54,10 +54,16 @@ class ServiceWiring:
         await inbox.prepare(retention_days=self.settings.inbox_retention_days)
         return inbox
 
-    async def idempotency(self, *, box: SecretBox | None = None) -> Idempotency:
-        """What routes with an Idempotency-Key work with, the index made. `box` seals stored answers."""
+    async def idempotency(self) -> Idempotency:
+        """What routes with an Idempotency-Key work with, the index made."""
+        keys = self.idempotency_keys()
+        await keys.prepare()
+        return Idempotency(keys, self.transactions, self.settings.idempotency_wait_seconds)
+
+    def idempotency_keys(self, *, box: SecretBox | None = None) -> MongoIdempotencyKeys:
+        """The service's keys; `prepare` makes their index. `box` seals the answers that are kept."""
         settings = self.settings
-        keys = MongoIdempotencyKeys(
+        return MongoIdempotencyKeys(
             self.database,
             clock=self.clock,
             lock_seconds=settings.idempotency_lock_seconds,
@@ -65,8 +71,6 @@ class ServiceWiring:
             wait_seconds=settings.idempotency_wait_seconds,
             box=box,
         )
-        await keys.prepare()
-        return Idempotency(keys, self.transactions, settings.idempotency_wait_seconds)
 
     async def relay(self, process: str) -> Relay:
         """The outbox relay, leader among its replicas by lease."""

@@ -23,6 +23,7 @@ from service_kit.mongo.lease import MongoLease
 from service_kit.mongo.transactions import MongoTransactions, session_of
 from service_kit.outbox.mongo_outbox import MongoOutbox
 from service_kit.outbox.relay import Relay
+from service_kit.outbox.waiting_rows import MongoWaitingRows
 from service_kit.ports import Tx
 from service_kit.testing.fakes import FixedClock
 from service_kit.testing.waiting import eventually
@@ -97,7 +98,7 @@ async def send(servers: str, *values: tuple[str, bytes]) -> None:
 
 def relay_for(database: Any, servers: str, *, batch: int = 10) -> Relay:
     return Relay(
-        database,
+        MongoWaitingRows(database, clock=FixedClock(NOW)),
         publisher=KafkaPublisher(servers, client_id="test-relay", timeout_ms=5_000),
         lease=MongoLease(database, name="outbox-relay", owner="me", seconds=5, clock=FixedClock(NOW)),
         clock=FixedClock(NOW),
@@ -181,9 +182,8 @@ async def test_the_relay_publishes_in_order_of_sequence_even_when_clocks_disagre
     for sequence in (3, 1, 2, 5, 4):
         await transactions.run(lambda tx, n=sequence: outbox.add(tx, event(subject, n, sequence=n)))
     relay = relay_for(mongo_database, kafka_bootstrap_servers, batch=2)
-    while (await relay.relay_batch())[0]:
-        pass
-    assert await mongo_database["outbox"].count_documents({}) == 0
+    while await mongo_database["outbox"].count_documents({}):
+        await relay.turn()
     projection = Projection(mongo_client, mongo_database)
     async with consuming(projection.handle, kafka_bootstrap_servers):
         await eventually(lambda: projection.row(subject), lambda row: row["order"] == [1, 2, 3, 4, 5])
@@ -199,9 +199,10 @@ async def test_a_relay_that_dies_after_publishing_repeats_and_the_inbox_absorbs_
     await transactions.run(lambda tx: outbox.add(tx, *(event(subject, n, sequence=n) for n in (1, 2))))
     kept = await mongo_database["outbox"].find({}).to_list(None)
     relay = relay_for(mongo_database, kafka_bootstrap_servers)
-    assert await relay.relay_batch() == (2, 0)
+    await relay.turn()
+    assert await mongo_database["outbox"].count_documents({}) == 0
     await mongo_database["outbox"].insert_many(kept)  # as if it had died before the delete
-    assert await relay.relay_batch() == (2, 0)
+    await relay.turn()
     projection = Projection(mongo_client, mongo_database)
     async with consuming(projection.handle, kafka_bootstrap_servers):
         await eventually(lambda: projection.row(subject), lambda row: row["effects"] == 2)
@@ -214,5 +215,5 @@ async def test_rows_stay_in_the_outbox_while_kafka_is_away(mongo_client: Any, mo
     await outbox.prepare()
     await MongoTransactions(mongo_client, timeout=10).run(lambda tx: outbox.add(tx, event("camp_1", 1)))
     relay = relay_for(mongo_database, "127.0.0.1:9")
-    assert await relay.relay_batch() == (0, 1)
+    await relay.turn()
     assert await mongo_database["outbox"].count_documents({}) == 1

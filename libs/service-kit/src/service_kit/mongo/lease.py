@@ -2,6 +2,9 @@
 
 `leases/{name}` = {owner, epoch, expiresAt}. The epoch grows whenever the owner changes, so a write
 conditional on the epoch fails for an owner that lost the lease without noticing.
+
+Clocks: `expiresAt` is written and judged by the owners' own clocks. A host whose clock is ahead takes a
+lease early, one that is behind takes it late; never do two renew it in turn.
 """
 
 from datetime import timedelta
@@ -20,13 +23,13 @@ class MongoLease:
         self._leases = database["leases"]
         self._name = name
         self._owner = owner
-        self._seconds = seconds
+        self.seconds = seconds
         self._clock = clock
 
     async def acquire(self) -> int | None:
         """Take or renew. The epoch, or None while somebody else has it."""
         now = self._clock.now()
-        expires = now + timedelta(seconds=self._seconds)
+        expires = now + timedelta(seconds=self.seconds)
         mine = await self._leases.find_one_and_update(
             {"_id": self._name, "owner": self._owner, "expiresAt": {"$gt": now}},
             {"$set": {"expiresAt": expires}},

@@ -1,6 +1,8 @@
 """The outbox in MongoDB: a row per event, written in the transaction that makes the event true.
 
 Row: {_id: ULID (order of writing within a process), key, sequence, topic, type, value (bytes), createdAt}.
+Rows of a key with a `sequence` are published by it, whatever the clocks of those who wrote them. Rows
+without one go by id: in order for one process, by its host's clock among several.
 """
 
 from bson.binary import Binary
@@ -13,6 +15,8 @@ from service_kit.mongo.transactions import session_of
 from service_kit.ports import Tx
 
 COLLECTION = "outbox"
+ORDER = [("key", 1), ("sequence", 1), ("_id", 1)]
+"""The order in which the rows of a key are published."""
 
 
 class MongoOutbox:
@@ -24,7 +28,7 @@ class MongoOutbox:
 
     async def prepare(self) -> None:
         """Create the index by which the relay reads the rows of one key in order."""
-        await self._rows.create_index([("key", 1), ("sequence", 1), ("_id", 1)])
+        await self._rows.create_index(ORDER)
 
     async def add(self, tx: Tx, *events: AnyEvent) -> None:
         """Store `events` for the relay, in this order."""
