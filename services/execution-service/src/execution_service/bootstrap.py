@@ -37,6 +37,7 @@ class Wiring(ServiceWiring):
         self.bots = MongoBots(self.database, box=SecretBox(settings.encryption_keys.get_secret_value()))
         self.marks = MongoAudienceMarks(self.database, clock=self.clock)
         self.campaigns = MongoCampaigns(self.database)
+        self.request_keys = self.idempotency_keys()
         self.telegram = TelegramGetMe(
             base_url=settings.telegram_api_base_url, timeout=settings.telegram_check_seconds
         )
@@ -44,7 +45,14 @@ class Wiring(ServiceWiring):
 
     async def prepare_audience(self) -> None:
         """Create the audience's indexes, as soon as the database is there."""
-        for store in (self.contacts, self.segments, self.bots, self.campaigns, self.outbox):
+        for store in (
+            self.contacts,
+            self.segments,
+            self.bots,
+            self.campaigns,
+            self.outbox,
+            self.request_keys,
+        ):
             await until_ready(store.prepare)
 
 

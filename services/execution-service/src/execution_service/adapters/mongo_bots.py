@@ -2,6 +2,8 @@
 `bot_defaults` {_id: org, botId}: one pointer per organisation, so that two defaults cannot exist.
 """
 
+from dataclasses import replace
+
 from pymongo.errors import DuplicateKeyError
 from service_kit.crypto import SecretBox
 from service_kit.mongo.client import Database, Document, Session
@@ -26,7 +28,7 @@ class MongoBots:
         await self._bots.create_index([("org", 1), ("telegramId", 1)], unique=True)
         await self._bots.create_index([("org", 1), ("_id", 1)])
 
-    async def insert(self, tx: Tx, bot: Bot) -> None:
+    async def insert(self, tx: Tx, bot: Bot) -> Bot:
         """Store a new one; see the port. Raises BotExists."""
         session = session_of(tx)
         same = {"org": bot.org, "telegramId": bot.telegram_id}
@@ -36,12 +38,14 @@ class MongoBots:
             await self._bots.insert_one(_document(bot), session=session)
         except DuplicateKeyError as error:
             raise BotExists from error
-        if bot.default or await self._default_id(bot.org, session) is None:
-            pointer = {"_id": bot.org, "botId": bot.bot_id}
-            try:
-                await self._defaults.replace_one({"_id": bot.org}, pointer, upsert=True, session=session)
-            except DuplicateKeyError as error:
-                raise Collision from error
+        if not bot.default and await self._default_id(bot.org, session) is not None:
+            return bot
+        pointer = {"_id": bot.org, "botId": bot.bot_id}
+        try:
+            await self._defaults.replace_one({"_id": bot.org}, pointer, upsert=True, session=session)
+        except DuplicateKeyError as error:
+            raise Collision from error
+        return replace(bot, default=True)
 
     async def get(self, org: str, bot_id: str) -> Bot | None:
         """One bot."""

@@ -2,6 +2,8 @@
 
 from pymongo.errors import DuplicateKeyError
 from service_kit.mongo.client import Database, Document
+from service_kit.mongo.transactions import session_of
+from service_kit.ports import Tx
 
 from execution_service.domain.errors import SegmentExists
 from execution_service.domain.segment import Segment
@@ -17,7 +19,7 @@ class MongoSegments:
         """Create the index of the list."""
         await self._segments.create_index([("org", 1), ("createdAt", -1), ("_id", -1)])
 
-    async def insert(self, segment: Segment) -> None:
+    async def insert(self, tx: Tx, segment: Segment) -> None:
         """Store a new one. Raises SegmentExists."""
         row = {
             "_id": f"{segment.org}/{segment.segment_id}",
@@ -29,7 +31,7 @@ class MongoSegments:
             "updatedAt": segment.updated_at,
         }
         try:
-            await self._segments.insert_one(row)
+            await self._segments.insert_one(row, session=session_of(tx))
         except DuplicateKeyError as error:
             raise SegmentExists from error
 

@@ -69,7 +69,7 @@ class Contacts(Protocol):
 class Segments(Protocol):
     """The segments of all organisations."""
 
-    async def insert(self, segment: Segment) -> None:
+    async def insert(self, tx: Tx, segment: Segment) -> None:
         """Store a new one. Raises SegmentExists."""
         ...
 
@@ -85,10 +85,10 @@ class Segments(Protocol):
 class Bots(Protocol):
     """The bots of all organisations."""
 
-    async def insert(self, tx: Tx, bot: Bot) -> None:
+    async def insert(self, tx: Tx, bot: Bot) -> Bot:
         """Store a new one; it becomes the default when `bot.default`, or when it is the org's first.
 
-        Raises BotExists when the org has this Telegram bot already.
+        The bot as it is then. Raises BotExists when the org has this Telegram bot already.
         """
         ...
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from contracts.ids import new_id
 from service_kit.clock import Clock
-from service_kit.errors import DependencyDown, Detail, FieldErrors
+from service_kit.errors import Detail, FieldErrors
 from service_kit.ports import Transactions, Tx
 
 from execution_service.application.ports import Bots, TelegramIdentity
@@ -53,14 +53,10 @@ async def register_bot(
         created_at=clock.now(),
     )
 
-    async def work(tx: Tx) -> None:
-        await bots.insert(tx, bot)
+    async def work(tx: Tx) -> Bot:
+        return await bots.insert(tx, bot)
 
-    await run_again(transactions, work)
-    stored = await bots.get(command.org, bot_id)
-    if stored is None:
-        raise DependencyDown
-    return stored
+    return await run_again(transactions, work)
 
 
 def _refused(rule: str) -> FieldErrors:

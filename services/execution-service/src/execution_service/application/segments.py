@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from contracts.ids import new_id
 from service_kit.clock import Clock
+from service_kit.ports import Transactions, Tx
 
 from execution_service.application.ports import Contacts, Segments
 from execution_service.domain.audience import AudienceRule
@@ -21,8 +22,18 @@ class CreateSegment:
     description: str
 
 
-async def create_segment(command: CreateSegment, *, segments: Segments, clock: Clock) -> Segment:
-    """Store the segment. Contacts may name its id before it exists. Raises SegmentExists."""
+async def create_segment(
+    command: CreateSegment,
+    *,
+    segments: Segments,
+    contacts: Contacts,
+    transactions: Transactions,
+    clock: Clock,
+) -> tuple[Segment, int]:
+    """Store the segment; how many contacts are in it, for they may name its id before it exists.
+
+    Raises SegmentExists.
+    """
     now = clock.now()
     segment = Segment(
         org=command.org,
@@ -32,8 +43,13 @@ async def create_segment(command: CreateSegment, *, segments: Segments, clock: C
         created_at=now,
         updated_at=now,
     )
-    await segments.insert(segment)
-    return segment
+    count = await contacts.count(command.org, AudienceRule((segment.segment_id,)))
+
+    async def work(tx: Tx) -> tuple[Segment, int]:
+        await segments.insert(tx, segment)
+        return segment, count
+
+    return await transactions.run(work)
 
 
 async def get_segment(

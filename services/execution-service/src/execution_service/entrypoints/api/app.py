@@ -4,6 +4,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from service_kit.api.app import create_api
+from service_kit.idempotency.once import Idempotency
 
 from execution_service.bootstrap import SERVICE, Wiring
 from execution_service.bootstrap_engine import show_progress
@@ -42,4 +43,5 @@ def build_app(wiring: Wiring) -> FastAPI:
         statuses=STATUSES,
         raw_paths=(IMPORT_PATH,),
         examples=Path(__file__).with_name("examples"),
+        idempotency=Idempotency(wiring.request_keys, wiring.transactions, settings.idempotency_wait_seconds),
     )

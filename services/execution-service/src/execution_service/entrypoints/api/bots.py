@@ -1,9 +1,10 @@
 """/bots: the Telegram bots that an organisation sends with. Tokens go in and never come out."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import Field, SecretStr
 from service_kit.api.app import Admin
 from service_kit.api.envelope import Pagination, RequestModel, ResponseModel, Success, UtcTime
+from service_kit.api.idempotency import Answer, Once
 from service_kit.api.types import Name, PathId
 from service_kit.errors import Detail, FieldErrors
 
@@ -70,6 +71,7 @@ def bots_router(audience: Audience) -> APIRouter:
         "/bots",
         status_code=201,
         operation_id="registerBot",
+        response_model=Success[BotOut],
         responses=answers(
             FieldErrors(
                 "token: Telegram does not know it", details=[Detail("token", "Telegram does not know it")]
@@ -77,7 +79,7 @@ def bots_router(audience: Audience) -> APIRouter:
             BotExists,
         ),
     )
-    async def create(body: BotIn, caller: Admin) -> Success[BotOut]:
+    async def create(body: BotIn, caller: Admin, once: Once) -> Response:
         """Register a bot: Telegram is asked whether the token is good."""
         limits = body.limits or LimitsIn()
         command = RegisterBot(
@@ -87,14 +89,16 @@ def bots_router(audience: Audience) -> APIRouter:
             limits=BotLimits(limits.per_second, limits.per_chat_per_second, limits.per_group_per_minute),
             default=body.default,
         )
-        bot = await register_bot(
-            command,
-            bots=audience.bots,
-            telegram=audience.telegram,
-            transactions=audience.transactions,
-            clock=audience.clock,
+        return await once(
+            lambda transactions: register_bot(
+                command,
+                bots=audience.bots,
+                telegram=audience.telegram,
+                transactions=transactions,
+                clock=audience.clock,
+            ),
+            answer=lambda bot: Answer(201, Success(data=_shown(bot))),
         )
-        return Success(data=_shown(bot))
 
     @router.get("/bots", operation_id="listBots")
     async def list_bots(caller: Admin, page: Page = 1, limit: Limit = 20) -> Success[BotPage]:

@@ -1,12 +1,12 @@
 """/segments: static groups; contacts name the segments that they are in."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from service_kit.api.app import Editor, Viewer
 from service_kit.api.envelope import Pagination, RequestModel, ResponseModel, Success, UtcTime
+from service_kit.api.idempotency import Answer, Once
 from service_kit.api.types import ClientId, Description, Name, PathId
 
 from execution_service.application.segments import CreateSegment, create_segment, get_segment
-from execution_service.domain.audience import AudienceRule
 from execution_service.domain.errors import SegmentExists, SegmentNotFound
 from execution_service.domain.segment import Segment
 from execution_service.entrypoints.api.audience import Audience
@@ -49,13 +49,26 @@ def segments_router(audience: Audience) -> APIRouter:
     """The routes over `audience`."""
     router = APIRouter(tags=["segments"])
 
-    @router.post("/segments", status_code=201, operation_id="createSegment", responses=answers(SegmentExists))
-    async def create(body: SegmentIn, caller: Editor) -> Success[SegmentDetail]:
+    @router.post(
+        "/segments",
+        status_code=201,
+        operation_id="createSegment",
+        response_model=Success[SegmentDetail],
+        responses=answers(SegmentExists),
+    )
+    async def create(body: SegmentIn, caller: Editor, once: Once) -> Response:
         """Make a segment. Contacts that named its id before are in it."""
         command = CreateSegment(caller.org, body.id, body.name, body.description)
-        segment = await create_segment(command, segments=audience.segments, clock=audience.clock)
-        count = await audience.contacts.count(caller.org, AudienceRule((segment.segment_id,)))
-        return Success(data=_detail(segment, count))
+        return await once(
+            lambda transactions: create_segment(
+                command,
+                segments=audience.segments,
+                contacts=audience.contacts,
+                transactions=transactions,
+                clock=audience.clock,
+            ),
+            answer=lambda made: Answer(201, Success(data=_detail(*made))),
+        )
 
     @router.get("/segments", operation_id="listSegments")
     async def list_segments(caller: Viewer, page: Page = 1, limit: Limit = 20) -> Success[SegmentPage]:
