@@ -38,7 +38,7 @@ def stack() -> Iterator[Stack]:
     """The running stack, empty at the start of the session."""
     base = int(os.environ.get("E2E_PORT_BASE", E2E_PORT_BASE))
     settings = StackSettings(
-        stack_dir=REPOSITORY / ".stack" / "e2e", stack_port_base=base, gateway_port=base + 300,
+        stack_dir=REPOSITORY / ".stack" / f"e2e-{base}", stack_port_base=base, gateway_port=base + 300,
         kafka_bootstrap_servers=None, mongo_url=None, redis_url=None, telegram_api_base_url=None,
     )  # fmt: skip
     running = Stack(settings)
