@@ -5,6 +5,7 @@ import random
 import aiohttp
 import stamina
 from service_kit.crypto import SecretBox
+from service_kit.idempotency.once import Idempotency
 from service_kit.mongo.client import is_unavailable
 from service_kit.wiring import ServiceWiring
 
@@ -31,6 +32,8 @@ class Wiring(ServiceWiring):
         spare = settings.webhook_lease_seconds - settings.webhook_timeout_seconds
         self.deliveries = MongoDeliveries(self.database, record_seconds=max(spare, 1))
         self.secrets = SecretBox(settings.encryption_keys.get_secret_value())
+        # Sealed, for the answer to a creation holds the secret.
+        self.request_keys = self.idempotency_keys(box=self.secrets)
         self.lookup = system_lookup()
         self.targets = NetworkTargets(
             allow_private=settings.webhook_allow_private_networks,
@@ -47,6 +50,7 @@ class Wiring(ServiceWiring):
             with attempt:
                 await self.endpoints.prepare()
                 await self.deliveries.prepare(retention_days=self.own.webhook_retention_days)
+                await self.request_keys.prepare()
 
     def api_ports(self) -> ApiPorts:
         """What the API's use cases need."""
@@ -55,6 +59,7 @@ class Wiring(ServiceWiring):
             deliveries=self.deliveries,
             targets=self.targets,
             secrets=self.secrets,
+            idempotency=Idempotency(self.request_keys, self.transactions, self.own.idempotency_wait_seconds),
             clock=self.clock,
         )
 

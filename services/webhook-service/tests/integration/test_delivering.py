@@ -49,13 +49,13 @@ class Service:
         self.endpoints = MongoEndpoints(database)
         self.deliveries = MongoDeliveries(database, record_seconds=5)
         inbox = MongoInbox(database, consumer="c", clock=CLOCK)
-        transactions = MongoTransactions(client, timeout=10)
-        self.fan_out = FanOut(transactions, inbox, self.endpoints, self.deliveries, CLOCK)
+        self._transactions = MongoTransactions(client, timeout=10)
+        self.fan_out = FanOut(self._transactions, inbox, self.endpoints, self.deliveries, CLOCK)
         self._make_endpoint, self._secret = make_endpoint, secret
 
     async def subscribe(self, url: str, **changes: Any) -> Endpoint:
         endpoint = self._make_endpoint(url=url, secret_sealed=self._secret, **changes)
-        await self.endpoints.add(endpoint)
+        await self._transactions.run(lambda tx: self.endpoints.add(tx, endpoint))
         return endpoint
 
     @asynccontextmanager

@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 import jwt
 import pytest
-from service_kit.api.app import create_api
 from service_kit.clock import SystemClock
 from service_kit.crypto import SecretBox
+from service_kit.idempotency.mongo_keys import MongoIdempotencyKeys
+from service_kit.idempotency.once import Idempotency
 from service_kit.mongo.transactions import MongoTransactions
 from webhook_service.adapters.mongo_deliveries import MongoDeliveries
 from webhook_service.adapters.mongo_endpoints import MongoEndpoints
@@ -20,8 +21,7 @@ from webhook_service.application.ports import ApiPorts
 from webhook_service.domain.delivery import Attempt, Delivery, Status
 from webhook_service.domain.endpoint import secret_owner
 from webhook_service.domain.retry import Verdict
-from webhook_service.entrypoints.api.routes import router
-from webhook_service.entrypoints.errors import STATUSES
+from webhook_service.entrypoints.api.app import build_app
 from webhook_service.settings import Settings
 
 pytestmark = pytest.mark.integration
@@ -47,9 +47,10 @@ class Api:
     """The client, and the parts behind it."""
 
     def __init__(
-        self, client: httpx.AsyncClient, ports: ApiPorts, transactions: MongoTransactions, rows: Any
+        self, client: httpx.AsyncClient, ports: ApiPorts, transactions: MongoTransactions, database: Any
     ) -> None:
-        self.client, self.ports, self.transactions, self.rows = client, ports, transactions, rows
+        self.client, self.ports, self.transactions = client, ports, transactions
+        self.rows, self.request_keys = database["endpoints"], database["idempotency"]
 
     async def create(self, **changes: Any) -> dict[str, Any]:
         answer = await self.client.post("/webhooks", json={**WEBHOOK, **changes}, headers=token())
@@ -81,12 +82,16 @@ async def api(mongo_client: Any, mongo_database: Any) -> AsyncIterator[Api]:
     await deliveries.prepare(retention_days=30)
     await endpoints.prepare()
     targets = NetworkTargets(allow_private=False, lookup=lookup, seconds=1)
-    ports = ApiPorts(endpoints, deliveries, targets, SecretBox(keys), SystemClock())
-    app = create_api(title="webhooks", routers=[router], settings=settings, statuses=STATUSES)
-    app.state.ports = ports
-    transport = httpx.ASGITransport(app)
+    box, clock, transactions = SecretBox(keys), SystemClock(), MongoTransactions(mongo_client, timeout=10)
+    request_keys = MongoIdempotencyKeys(
+        mongo_database, clock=clock, lock_seconds=20, keep_seconds=60, wait_seconds=1, box=box
+    )
+    await request_keys.prepare()
+    idempotency = Idempotency(request_keys, transactions, release_seconds=1)
+    ports = ApiPorts(endpoints, deliveries, targets, box, idempotency, clock)
+    transport = httpx.ASGITransport(build_app(ports, settings))
     async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:
-        yield Api(client, ports, MongoTransactions(mongo_client, timeout=10), mongo_database["endpoints"])
+        yield Api(client, ports, transactions, mongo_database)
 
 
 async def test_a_created_webhook_shows_its_secret_once_and_stores_it_sealed(api: Api):
@@ -105,6 +110,33 @@ async def test_a_created_webhook_shows_its_secret_once_and_stores_it_sealed(api:
     )
     assert await api.get(f"/webhooks/{created['id']}") == created
     assert (await api.get("/webhooks"))["webhooks"] == [created]
+
+
+async def test_created_again_under_its_key_it_shows_the_same_secret_that_the_database_cannot_tell(api: Api):
+    headers = {**token(), "Idempotency-Key": "k"}
+    first, again = [await api.client.post("/webhooks", json=WEBHOOK, headers=headers) for _ in range(2)]
+    assert first.status_code == 201
+    assert (first.status_code, first.content) == (again.status_code, again.content)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert first.headers["cache-control"] == again.headers["cache-control"] == "no-store"
+    assert await api.rows.count_documents({}) == 1
+    assert first.json()["data"]["secret"] not in str(await api.request_keys.find_one({}))
+
+
+async def test_the_same_key_of_another_organisation_shows_nothing_of_the_first(api: Api):
+    answers = [
+        await api.client.post("/webhooks", json=WEBHOOK, headers={**token(org=org), "Idempotency-Key": "k"})
+        for org in ("acme", "other")
+    ]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].json()["data"]["secret"] != answers[1].json()["data"]["secret"]
+
+
+async def test_a_target_that_was_refused_may_be_mended_under_the_same_key(api: Api):
+    headers = {**token(), "Idempotency-Key": "k"}
+    refused = {**WEBHOOK, "url": "https://inside.example/"}
+    assert (await api.client.post("/webhooks", json=refused, headers=headers)).status_code == 422
+    assert (await api.client.post("/webhooks", json=WEBHOOK, headers=headers)).status_code == 201
 
 
 async def test_webhooks_are_listed_by_page_newest_first(api: Api):

@@ -52,7 +52,7 @@ class Bench:
         )
 
     async def store(self, *items: Delivery) -> None:
-        await self.endpoints.add(self.endpoint)
+        await InMemoryTransactions().run(lambda tx: self.endpoints.add(tx, self.endpoint))
         await InMemoryTransactions().run(lambda tx: self.deliveries.add(tx, items))
 
     async def claim(self) -> Claim:

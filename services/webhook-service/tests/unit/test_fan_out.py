@@ -26,6 +26,10 @@ def stored(fan_out: FanOut) -> list[Any]:
     return [row.delivery for row in fan_out.deliveries.rows.values()]
 
 
+async def subscribe(fan_out: FanOut, endpoint: Any) -> None:
+    await fan_out.transactions.run(lambda tx: fan_out.endpoints.add(tx, endpoint))
+
+
 async def test_only_active_endpoints_of_the_organisation_that_want_the_type_get_a_delivery(
     fan_out: FanOut, make_event: Callable[..., Any], make_endpoint: Callable[..., Any]
 ):
@@ -36,7 +40,7 @@ async def test_only_active_endpoints_of_the_organisation_that_want_the_type_get_
         make_endpoint(org="other"),
     ]
     for endpoint in wanted + others:
-        await fan_out.endpoints.add(endpoint)
+        await subscribe(fan_out, endpoint)
     assert await fan_out(make_event()) == 2
     assert {item.endpoint_id for item in stored(fan_out)} == {item.id for item in wanted}
 
@@ -44,7 +48,7 @@ async def test_only_active_endpoints_of_the_organisation_that_want_the_type_get_
 async def test_an_event_seen_twice_is_one_delivery(
     fan_out: FanOut, make_event: Callable[..., Any], make_endpoint: Callable[..., Any]
 ):
-    await fan_out.endpoints.add(make_endpoint())
+    await subscribe(fan_out, make_endpoint())
     event = make_event()
     await fan_out(event)
     with pytest.raises(AlreadyHandled):
@@ -55,7 +59,7 @@ async def test_an_event_seen_twice_is_one_delivery(
 async def test_the_body_has_the_public_fields_and_the_sequence_and_nothing_of_the_audience(
     fan_out: FanOut, make_event: Callable[..., Any], make_endpoint: Callable[..., Any]
 ):
-    await fan_out.endpoints.add(make_endpoint())
+    await subscribe(fan_out, make_endpoint())
     await fan_out(make_event(sequence=7))
     assert json.loads(stored(fan_out)[0].body) == {
         "type": "campaign.created",

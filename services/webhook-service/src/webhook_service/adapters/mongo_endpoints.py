@@ -25,9 +25,9 @@ class MongoEndpoints:
         await self._rows.create_index([("org", 1), ("_id", -1)])
         await self._rows.create_index([("org", 1), ("active", 1)])
 
-    async def add(self, endpoint: Endpoint) -> None:
+    async def add(self, tx: Tx, endpoint: Endpoint) -> None:
         """Store a new endpoint."""
-        await self._rows.insert_one(_row(endpoint))
+        await self._rows.insert_one(_row(endpoint), session=session_of(tx))
 
     async def find(self, org: str, endpoint_id: str) -> Endpoint | None:
         """The endpoint, or None when this organisation has no such one."""

@@ -5,6 +5,7 @@ import secrets as random_bytes
 from dataclasses import dataclass
 
 from contracts.ids import new_id
+from service_kit.ports import Transactions, Tx
 
 from webhook_service.application.ports import ApiPorts
 from webhook_service.domain.endpoint import Endpoint, secret_owner
@@ -24,7 +25,9 @@ class CreateEndpoint:
     active: bool
 
 
-async def create_endpoint(command: CreateEndpoint, *, ports: ApiPorts) -> tuple[Endpoint, str]:
+async def create_endpoint(
+    command: CreateEndpoint, *, ports: ApiPorts, transactions: Transactions
+) -> tuple[Endpoint, str]:
     """The stored endpoint and its secret in the clear, which is never shown again. Raises TargetRefused."""
     await ports.targets.check(command.url)
     endpoint_id = new_id("wh")
@@ -41,5 +44,9 @@ async def create_endpoint(command: CreateEndpoint, *, ports: ApiPorts) -> tuple[
         created_at=now,
         updated_at=now,
     )
-    await ports.endpoints.add(endpoint)
-    return endpoint, secret
+
+    async def work(tx: Tx) -> tuple[Endpoint, str]:
+        await ports.endpoints.add(tx, endpoint)
+        return endpoint, secret
+
+    return await transactions.run(work)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from service_kit.clock import Clock
+from service_kit.idempotency.once import Idempotency
 from service_kit.ports import Tx
 
 from webhook_service.domain.delivery import Answer, Attempt, Claim, Delivery, Due, Status
@@ -16,7 +17,7 @@ from webhook_service.domain.retry import Verdict
 class Endpoints(Protocol):
     """The endpoints of all organisations; every read names the organisation."""
 
-    async def add(self, endpoint: Endpoint) -> None:
+    async def add(self, tx: Tx, endpoint: Endpoint) -> None:
         """Store a new endpoint."""
         ...
 
@@ -118,4 +119,5 @@ class ApiPorts:
     deliveries: Deliveries
     targets: Targets
     secrets: Secrets
+    idempotency: Idempotency
     clock: Clock

@@ -19,9 +19,9 @@ class InMemoryEndpoints:
     def __init__(self) -> None:
         self.rows: dict[str, Endpoint] = {}
 
-    async def add(self, endpoint: Endpoint) -> None:
-        """Store a new endpoint."""
-        self.rows[endpoint.id] = endpoint
+    async def add(self, tx: Tx, endpoint: Endpoint) -> None:
+        """Stage a new endpoint."""
+        staged(tx, lambda: self.rows.update({endpoint.id: endpoint}))
 
     async def find(self, org: str, endpoint_id: str) -> Endpoint | None:
         """The endpoint of this organisation."""

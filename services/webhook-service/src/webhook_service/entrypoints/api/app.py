@@ -18,6 +18,7 @@ def build_app(ports: ApiPorts, settings: ServiceSettings) -> FastAPI:
         routers=[router],
         settings=settings,
         statuses=STATUSES,
+        idempotency=ports.idempotency,
         examples=Path(__file__).with_name("examples"),
     )
     app.state.ports = ports

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 from service_kit.api.app import Editor, Viewer
 from service_kit.api.envelope import Pagination, Success
+from service_kit.api.idempotency import Answer, Once
 from service_kit.api.types import PathId
 
 from webhook_service.application.create_endpoint import create_endpoint
@@ -49,15 +50,18 @@ Limit = Annotated[int, Query(ge=1, le=100, description="Items at most.")]
     "",
     status_code=201,
     operation_id="createWebhook",
+    response_model=Success[CreatedWebhook],
     responses=answers(TargetRefused("must be https"), headers=["Cache-Control"]),
 )
-async def create(
-    body: CreateWebhook, caller: Editor, ports: Ports, response: Response
-) -> Success[CreatedWebhook]:
+async def create(body: CreateWebhook, caller: Editor, ports: Ports, once: Once) -> Response:
     """Subscribe a URL to events. The secret is in this answer and never shown again."""
-    endpoint, secret = await create_endpoint(body.command(caller.org), ports=ports)
-    response.headers["Cache-Control"] = "no-store"
-    return Success(data=CreatedWebhook.with_secret(endpoint, secret))
+    command = body.command(caller.org)
+    return await once(
+        lambda transactions: create_endpoint(command, ports=ports, transactions=transactions),
+        answer=lambda created: Answer(
+            201, Success(data=CreatedWebhook.with_secret(*created)), headers={"Cache-Control": "no-store"}
+        ),
+    )
 
 
 @router.get("", operation_id="listWebhooks")
