@@ -138,7 +138,7 @@ class KafkaPublisher:
         while waiting and call.may_go_on():
             batch = producer.create_batch()
             sent = self._fill(batch, call, waiting, most=1 if one_by_one else None)
-            error = await _acknowledged(producer, batch, lane)
+            error = await self._acknowledged(producer, batch, lane)
             if isinstance(error, REFUSALS):
                 # Of several, nobody knows which one: next time each goes alone.
                 self._one_by_one.add(lane)
@@ -149,6 +149,23 @@ class KafkaPublisher:
                 return
         if not waiting:
             self._one_by_one.discard(lane)
+
+    async def _acknowledged(
+        self, producer: AIOKafkaProducer, batch: object, lane: Lane
+    ) -> BaseException | None:
+        try:
+            await (await self._hand_over(producer, batch, lane))
+        except (KafkaError, OSError) as error:
+            return error
+        return None
+
+    async def _hand_over(
+        self, producer: AIOKafkaProducer, batch: object, lane: Lane
+    ) -> asyncio.Future[object]:
+        """From here on the batch may arrive; the future tells that it has."""
+        topic, partition = lane
+        future: asyncio.Future[object] = await producer.send_batch(batch, topic, partition=partition)
+        return future
 
     @staticmethod
     def _fill(batch: object, call: _Call, waiting: deque[int], *, most: int | None) -> list[int]:
@@ -196,15 +213,6 @@ class KafkaPublisher:
         task = asyncio.create_task(_close(producer), name="producer-close")
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
-
-
-async def _acknowledged(producer: AIOKafkaProducer, batch: object, lane: Lane) -> BaseException | None:
-    topic, partition = lane
-    try:
-        await (await producer.send_batch(batch, topic, partition=partition))
-    except (KafkaError, OSError) as error:
-        return error
-    return None
 
 
 async def _close(producer: AIOKafkaProducer) -> None:

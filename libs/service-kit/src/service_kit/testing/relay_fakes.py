@@ -1,13 +1,15 @@
 """In-memory stand-ins for the relay's parts, and deaths at chosen steps. For tests only."""
 
+import os
+import signal
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from aiokafka.errors import KafkaConnectionError
 
-from service_kit.kafka.producer import NotSent, RecordRefused
+from service_kit.kafka.producer import KafkaPublisher, NotSent, RecordRefused
 from service_kit.outbox.waiting_rows import Backlog, Page, Row
 
 T = TypeVar("T")
@@ -71,21 +73,44 @@ class Died(BaseException):
     """A process that dies: nothing in its way may catch it."""
 
 
+def die() -> NoReturn:
+    """End as far as a test's own process can."""
+    raise Died
+
+
+def kill_myself() -> NoReturn:
+    """End for real."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("SIGKILL was survived")
+
+
 class FaultyStep:
     """Dies before or after the nth call that goes through it; counts the calls."""
 
-    def __init__(self, die_at: tuple[str, str, int] | None = None) -> None:
+    def __init__(
+        self, die_at: tuple[str, str, int] | None = None, *, end: Callable[[], NoReturn] = die
+    ) -> None:
         self.calls: dict[str, int] = {}
         self._die_at = die_at
+        self._end = end
+
+    def points(self) -> list[tuple[str, str, int]]:
+        """Every place where the run that it has seen could die."""
+        return [
+            (name, when, number)
+            for name, count in self.calls.items()
+            for when in ("before", "after")
+            for number in range(1, count + 1)
+        ]
 
     async def __call__(self, name: str, call: Callable[[], Awaitable[T]]) -> T:
         """`call`'s answer, unless this is where it dies. `die_at` is (name, "before" or "after", number)."""
         number = self.calls[name] = self.calls.get(name, 0) + 1
         if self._die_at == (name, "before", number):
-            raise Died(name)
+            self._end()
         answer = await call()
         if self._die_at == (name, "after", number):
-            raise Died(name)
+            self._end()
         return answer
 
 
@@ -133,9 +158,29 @@ class StepwisePublisher:
         if value in self._log.refused:
             return RecordRefused("MessageSizeTooLargeError")
         if value in self._log.failing:
-            return KafkaConnectionError()
+            error: BaseException = KafkaConnectionError()
+            return error
         self._log.values.append(value)
         return None
+
+
+class SteppingPublisher(KafkaPublisher):
+    """The real one; `publish`, and each batch that it hands over (after: on its way), is a step."""
+
+    def __init__(self, bootstrap_servers: str, *, step: Step) -> None:
+        super().__init__(bootstrap_servers, client_id="stepping", timeout_ms=5_000)
+        self._step = step
+
+    async def publish(
+        self, records: Sequence[tuple[str, str, bytes]], may_go_on: Callable[[], bool] = lambda: True
+    ) -> list[BaseException | None]:
+        """As the real one, a step."""
+        call = partial(super().publish, records, may_go_on)
+        answers: list[BaseException | None] = await self._step("publish", call)
+        return answers
+
+    async def _hand_over(self, producer: Any, batch: Any, lane: tuple[str, int]) -> Any:
+        return await self._step("send", partial(super()._hand_over, producer, batch, lane))
 
 
 class Stepwise:
