@@ -80,11 +80,15 @@ def _made(made: tuple[str, int]) -> Answer:
 
 @router.post("/things", status_code=201, response_model=Success[ThingOut], operation_id="makeThing")
 async def make(body: ThingIn, _caller: Editor, shop: TheShop, once: Once) -> Response:
+    """Make a thing."""
     return await once(lambda transactions: shop.make(body.name, transactions=transactions), answer=_made)
 
 
-@router.post("/things/{name}/start", response_model=Success[ThingOut], operation_id="startThing")
+@router.post(
+    "/things/{name}/start", status_code=201, response_model=Success[ThingOut], operation_id="startThing"
+)
 async def start(name: str, _caller: Editor, shop: TheShop, once: Once) -> Response:
+    """Start a thing."""
     return await once(lambda transactions: shop.make(name, transactions=transactions), answer=_made)
 
 
@@ -237,8 +241,16 @@ def test_the_document_shows_the_header_and_keeps_the_answers_model(app: FastAPI)
     operation = app.openapi()["paths"]["/api/v1/things"]["post"]
     header = next(item for item in operation["parameters"] if item["name"] == "Idempotency-Key")
     assert (header["in"], header["required"]) == ("header", False)
-    model = operation["responses"]["201"]["content"]["application/json"]["schema"]["$ref"]
-    assert model.endswith("/ThingAnswer") or "ThingOut" in model
+    created = operation["responses"]["201"]
+    assert created["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/ThingAnswer"}
+    assert "Idempotency-Replayed" in created["headers"]
+    told = {
+        status: answer["content"]["application/json"]["examples"]
+        for status, answer in operation["responses"].items()
+        if status in ("409", "422")
+    }
+    assert "IDEMPOTENCY_KEY_IN_FLIGHT" in told["409"]
+    assert "IDEMPOTENCY_KEY_REUSED" in told["422"]
     assert operation["security"] == [{"bearer": ["editor"]}]
 
 
