@@ -53,12 +53,13 @@ def assert_valid(schema: Json, example: Any) -> None:
 def test_an_operation_says_what_it_is_and_who_may_call_it(name: str) -> None:
     method, path, operation = OPERATIONS[name]
     assert re.fullmatch(r"[a-z]+([A-Z][a-z]*)+", name), "a verb and what it is done to, in camelCase"
-    assert operation["summary"] and len(operation["description"]) > 5
+    words, _, role = operation["description"].rpartition("\n\n")
+    assert operation["summary"] and len(words) > 5
     assert set(operation["tags"]) <= {tag["name"] for tag in DOCUMENT["tags"]} and operation["tags"]
     assert path.startswith("/api/v1/")
-    (role,) = operation["security"][0]["bearer"]
-    assert role in ("viewer", "editor", "admin")
-    assert method == "get" or role != "viewer"
+    (least,) = operation["security"][0]["bearer"]
+    assert least in ("viewer", "editor", "admin") and role == f"Needs the role `{least}`."
+    assert method == "get" or least != "viewer"
 
 
 @every_operation

@@ -57,8 +57,18 @@ class ThingOut(ResponseModel):
     name: str
 
 
+class NoneOut(ResponseModel):
+    """No thing."""
+
+    why: str
+
+
 @router.get("/things", operation_id="listThings")
-async def page(_who: Viewer, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Success[ThingOut]:
+async def page(
+    _who: Viewer,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    after: Annotated[str | None, Query(max_length=9)] = None,
+) -> Success[ThingOut]:
     """Some things."""
     return Success(data=ThingOut(name=str(limit)))
 
@@ -76,7 +86,7 @@ async def change(thing_id: PathId, body: ThingIn, _who: Editor) -> Success[Thing
 @router.post(
     "/things",
     operation_id="makeThing",
-    response_model=Success[ThingOut],
+    response_model=Success[ThingOut | NoneOut],
     responses=answers(ThingBusy("noon")),
 )
 async def make(body: ThingIn, _who: Editor, _once: Once) -> Response:
@@ -164,7 +174,21 @@ def test_a_declared_error_joins_the_one_that_every_body_may_meet() -> None:
 def test_the_role_is_the_scope_and_the_summary_is_the_operations_name() -> None:
     found = operation("put", "/things/{thing_id}")
     assert found["security"] == [{"bearer": ["editor"]}]
+    assert found["description"] == "Change it.\n\nNeeds the role `editor`."
     assert found["summary"] == "Change big thing"
+
+
+def test_a_parameter_that_may_be_left_out_is_not_said_to_be_null() -> None:
+    schemas = {item["name"]: item["schema"] for item in operation("get", "/things")["parameters"]}
+    assert schemas["after"] == {"type": "string", "maxLength": 9}
+    assert schemas["limit"] == {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}
+    assert isinstance(schemas["limit"]["maximum"], int)
+
+
+def test_answers_are_named_after_what_they_hold() -> None:
+    path = document()["paths"]["/api/v1/things"]["post"]["responses"]["200"]
+    schema = path["content"]["application/json"]["schema"]
+    assert schema == {"$ref": "#/components/schemas/ThingOrNoneAnswer"}
 
 
 def test_the_frameworks_own_errors_do_not_appear() -> None:

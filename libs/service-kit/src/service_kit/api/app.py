@@ -10,8 +10,9 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from service_kit.api.errors import failure, install
+from service_kit.api.implied import SCHEME
 from service_kit.api.middleware import LimitBody, Observe
-from service_kit.api.openapi import SCHEME, complete
+from service_kit.api.openapi import complete
 from service_kit.auth import Authenticator, NotAuthenticated, Principal, Role, RoleTooLow
 from service_kit.errors import ServiceError
 from service_kit.idempotency.once import Idempotency

@@ -49,15 +49,39 @@ def merge(target: Any, patch: Any) -> Any:
 def patch_schema(
     model: type[BaseModel],
 ) -> Callable[[type[Any], CoreSchema, GetJsonSchemaHandler], JsonSchemaValue]:
-    """The JSON Schema of patches to `model`: its fields, none of them required."""
+    """The JSON Schema of patches to `model`: its fields, none of them required; objects merge, too."""
 
     def schema(_cls: type[Any], _core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         whole = dict(handler.resolve_ref_schema(handler(model.__pydantic_core_schema__)))
-        return {key: value for key, value in whole.items() if key not in ("required", "title")} | {
+        kept = whole.pop("required", ())
+        whole["properties"] = {
+            name: _patched(field, nullable=name not in kept, resolve=handler.resolve_ref_schema)
+            for name, field in whole["properties"].items()
+        }
+        return whole | {
             "description": "Merge Patch (RFC 7396): left out stays, null empties, arrays are replaced."
         }
 
     return schema
+
+
+def _patched(
+    field: JsonSchemaValue, *, nullable: bool, resolve: Callable[[JsonSchemaValue], JsonSchemaValue]
+) -> JsonSchemaValue:
+    """A field in a patch: no default, null where it may be emptied, and an object in it is patched too."""
+    field = {key: value for key, value in field.items() if key != "default"}
+    if field.get("readOnly"):
+        return field
+    parts: list[JsonSchemaValue] = field.pop("anyOf", None) or [field]
+    beside = {} if parts[0] is field else field
+    patched = [_without_required(resolve(part)) if "$ref" in part else part for part in parts]
+    if nullable and {"type": "null"} not in patched:
+        patched.append({"type": "null"})
+    return patched[0] | beside if len(patched) == 1 else {"anyOf": patched} | beside
+
+
+def _without_required(schema: JsonSchemaValue) -> JsonSchemaValue:
+    return {key: value for key, value in schema.items() if key != "required"}
 
 
 class CampaignPatch(MergePatch):

@@ -15,6 +15,7 @@ from execution_service.application.get_contact import get_contact
 from execution_service.application.import_contacts import ImportLine, import_contacts
 from execution_service.application.put_contact import put_contact
 from execution_service.domain.contact import CONTACT_ID, MAX_ATTRIBUTES, Contact, Scalar
+from execution_service.domain.contact_fields import INT64
 from execution_service.domain.errors import ContactNotFound
 from execution_service.entrypoints.api.audience import Audience
 from execution_service.entrypoints.api.csv_contacts import CsvReader
@@ -50,7 +51,7 @@ _Interest = Annotated[str, Field(json_schema_extra={"maxLength": 100})]
 _SegmentId = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": 128})]
 _Attribute = (
     bool
-    | Annotated[int, Field(json_schema_extra={"minimum": -(2**63), "maximum": 2**63 - 1})]
+    | Annotated[int, Field(json_schema_extra={"minimum": -INT64, "exclusiveMaximum": INT64})]
     | Annotated[float, Field(json_schema_extra={"minimum": -MAX_FLOAT, "maximum": MAX_FLOAT})]
     | Annotated[str, Field(json_schema_extra={"maxLength": 1000})]
     | None
@@ -63,7 +64,7 @@ class ContactPatch(RequestModel):
     model_config = ConfigDict(strict=True)
 
     telegram_chat_id: int | None = _shown(
-        412345678, description="Not 0.", minimum=-(2**63), maximum=2**63 - 1
+        412345678, description="Not 0.", minimum=-INT64, exclusiveMaximum=INT64
     )
     first_name: str | None = _shown(maxLength=256)
     last_name: str | None = _shown(maxLength=256)
