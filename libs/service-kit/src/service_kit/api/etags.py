@@ -22,7 +22,7 @@ def _versions(
         str | None,
         Header(
             alias="If-Match",
-            description="`ETag`s of the versions meant, or `*`; any other version is 412.",
+            description="`ETag` values of the versions meant, or `*`; any other version is 412.",
             max_length=1000,
         ),
     ] = None,
