@@ -105,6 +105,12 @@ class InMemoryCampaigns:
         staged(tx, effect)
         return True
 
+    async def status(self, tx: Tx, campaign_id: str) -> str | None:
+        known = self.known.get(campaign_id)
+        if known is None:
+            return None
+        return "cancelled" if known.deleted else known.status
+
     async def counted(self, org: str, *, after_id: str, limit: int) -> list[CampaignAudience]:
         found = [
             CampaignAudience(

@@ -5,6 +5,7 @@ from functools import partial
 
 from contracts.envelope import EventData
 from service_kit.kafka.consumer import ConsumerLoop, Handler
+from service_kit.ports import Inbox
 from service_kit.process import Part, owner_name, run_process
 
 from execution_service.adapters.mongo_executions import MongoExecutions
@@ -17,6 +18,7 @@ from execution_service.application.note_campaign import note_campaign
 from execution_service.application.open_senders import OpenSenders
 from execution_service.application.plan_execution import PlanExecution
 from execution_service.application.show_progress import ShowProgress
+from execution_service.application.steer_execution import SteerExecution
 from execution_service.bootstrap import SERVICE, Wiring, estimate_part, until_ready
 from execution_service.settings_engine import EngineSettings
 
@@ -78,6 +80,21 @@ def make_planner(wiring: EngineWiring) -> PlanExecution:
     )
 
 
+def make_steering(wiring: EngineWiring, inbox: Inbox) -> SteerExecution:
+    """The use cases behind the events that steer executions."""
+    return SteerExecution(
+        executions=wiring.executions,
+        shards=wiring.shards,
+        senders=wiring.senders,
+        finish=wiring.finish,
+        campaigns=wiring.campaigns,
+        marks=wiring.marks,
+        inbox=inbox,
+        transactions=wiring.transactions,
+        clock=wiring.clock,
+    )
+
+
 async def make_consumer(wiring: EngineWiring, subscriptions: Subscriptions) -> ConsumerLoop:
     """The consumer of campaign events."""
     inbox = await wiring.inbox("execution-planner")
@@ -98,6 +115,7 @@ async def make_consumer(wiring: EngineWiring, subscriptions: Subscriptions) -> C
             transactions=wiring.transactions,
             clock=wiring.clock,
         ),
+        steer=make_steering(wiring, inbox),
     )
     return wiring.consumer(handlers, group=SERVICE)
 

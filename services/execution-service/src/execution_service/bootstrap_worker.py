@@ -136,6 +136,7 @@ def _policy(settings: EngineSettings) -> RunPolicy:
         step_pause_seconds=settings.step_pause_seconds,
         intent_seconds=settings.intent_seconds,
         reserve_seconds=settings.telegram_answer_seconds + 2,
+        trust_seconds=settings.pause_seconds,
     )
 
 

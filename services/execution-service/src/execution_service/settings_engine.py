@@ -16,7 +16,7 @@ class EngineSettings(Settings):
     """Executions that one process plans side by side."""
     plan_lease_seconds: float = Field(default=10, gt=0)
     sweep_seconds: float = Field(default=2, gt=0)
-    """Pause between two looks for executions that are complete but still called running."""
+    """Pause between two looks for what a crash or a race left undone: see FinishExecution.sweep."""
     idle_seconds: float = Field(default=0.2, gt=0)
     """Pause of a planner or runner that finds nothing to do."""
 
@@ -34,6 +34,8 @@ class EngineSettings(Settings):
     """Between two messages to the same chat: Telegram allows one a second."""
     intent_seconds: float = Field(default=0.15, gt=0)
     """How long before its first message a window's intent is stored."""
+    pause_seconds: float = Field(default=1, gt=0)
+    """Nothing is sent later than that after a pause, a cancellation or an earlier end was stored."""
     slot_late_seconds: float = Field(default=0.03, gt=0)
     """How late a message may be dispatched after its slot; then it gets a new one."""
     telegram_connect_seconds: float = Field(default=3, gt=0)

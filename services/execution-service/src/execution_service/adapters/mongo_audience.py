@@ -76,6 +76,13 @@ class MongoCampaigns:
         )
         return True
 
+    async def status(self, tx: Tx, campaign_id: str) -> str | None:
+        """The campaign's status by the newest event; a deleted one is cancelled."""
+        row = await self._campaigns.find_one({"_id": campaign_id}, session=session_of(tx))
+        if row is None:
+            return None
+        return "cancelled" if row["deleted"] else str(row["status"])
+
     async def counted(self, org: str, *, after_id: str, limit: int) -> list[CampaignAudience]:
         """The org's campaigns that are not final, by id, after `after_id`."""
         cursor = self._campaigns.find({"org": org, "final": False, "_id": {"$gt": after_id}})

@@ -1,8 +1,10 @@
 """Executions in MongoDB.
 
 {_id: exec_…, org, campaignId, status, snapshot, bot {id, telegramId}, plan {lastKey, shards, targeted, done},
-lease {owner, epoch, expiresAt}, failure {code, message}, createdAt, plannedAt, finishedAt}. The campaign's
-latest execution is the one with the greatest id: ids sort by creation.
+lease {owner, epoch, expiresAt}, failure {code, message}, endDate, life, sequence, createdAt, startedAt,
+plannedAt, finishedAt}. The campaign's latest execution is the one with the greatest id: ids sort by creation.
+Three parties write: campaign events (`steer`), the planner (fenced by its lease and the life) and who ends it
+(`close`). Each write names the status that it was decided for, so the later one finds out and decides again.
 """
 
 from datetime import datetime
@@ -16,8 +18,18 @@ from service_kit.mongo.client import Database, Document
 from service_kit.mongo.transactions import session_of
 from service_kit.ports import Tx
 
+from execution_service.application.ports import Collision
 from execution_service.application.ports_engine import LeaseLost, PlanLease
-from execution_service.domain.execution import BotRef, Execution, ExecutionStatus, Plan
+from execution_service.domain.execution import (
+    UNDERWAY,
+    BotRef,
+    Execution,
+    ExecutionStatus,
+    Plan,
+    Standing,
+)
+
+_STANDING = {"status": 1, "life": 1, "endDate": 1}
 
 
 class MongoExecutions:
@@ -38,15 +50,11 @@ class MongoExecutions:
             "_id": execution.execution_id,
             "org": execution.org,
             "campaignId": execution.campaign_id,
-            "status": execution.status,
-            "snapshot": execution.snapshot.model_dump(mode="json", by_alias=True),
-            "bot": None,
             "plan": _plan_document(execution.plan),
             "lease": {"owner": None, "epoch": 0, "expiresAt": execution.created_at},
-            "failure": None,
             "createdAt": execution.created_at,
             "plannedAt": None,
-            "finishedAt": None,
+            **_steered(execution),
         }
         try:
             await self._executions.insert_one(row, session=session_of(tx))
@@ -58,22 +66,52 @@ class MongoExecutions:
         found = await self._executions.find_one({"_id": execution_id})
         return _execution(found) if found else None
 
-    async def status(self, execution_id: str) -> ExecutionStatus | None:
-        """Its status alone."""
-        found = await self._executions.find_one({"_id": execution_id}, {"status": 1})
-        return found["status"] if found else None
+    async def load(self, tx: Tx, execution_id: str) -> Execution | None:
+        """The execution, to be steered in the same transaction."""
+        found = await self._executions.find_one({"_id": execution_id}, session=session_of(tx))
+        return _execution(found) if found else None
 
-    async def latest(self, org: str, campaign_id: str) -> tuple[bool, Execution | None]:
+    async def of_campaign(self, tx: Tx, org: str, campaign_id: str) -> list[Execution]:
+        """The campaign's executions, to be steered in the same transaction."""
+        found = self._executions.find({"org": org, "campaignId": campaign_id}, session=session_of(tx))
+        return [_execution(row) for row in await found.sort("_id", 1).to_list(None)]
+
+    async def steer(self, tx: Tx, before: Execution, after: Execution, *, now: datetime) -> None:
+        """Store what a campaign's event changes. Raises Collision when it is not as `before` any more."""
+        was = _steered(before)
+        changes = {name: value for name, value in _steered(after).items() if value != was[name]}
+        if after.status == "planning" and before.status != "planning":
+            changes["lease.expiresAt"] = now  # for any planner, at once
+        answer = await self._executions.update_one(
+            {
+                "_id": before.execution_id,
+                "status": before.status,
+                "life": before.life,
+                "sequence": before.sequence,
+            },
+            {"$set": changes},
+            session=session_of(tx),
+        )
+        if answer.matched_count != 1:
+            raise Collision(before.execution_id)
+
+    async def standing(self, execution_id: str) -> Standing | None:
+        """What may change about it while it is sent."""
+        found = await self._executions.find_one({"_id": execution_id}, _STANDING)
+        return _standing(found) if found else None
+
+    async def underway(self) -> list[Standing]:
+        """The executions that workers may send."""
+        rows = self._executions.find({"status": {"$in": sorted(UNDERWAY)}}, _STANDING)
+        return [_standing(row) async for row in rows]
+
+    async def latest(self, org: str, campaign_id: str, *, deleted_too: bool) -> tuple[bool, Execution | None]:
         """Whether the organisation has this campaign, and its latest execution."""
+        known = await self._campaigns.find_one({"_id": campaign_id, "org": org}, {"deleted": 1})
+        if known is None or (known["deleted"] and not deleted_too):
+            return False, None
         found = await self._executions.find_one({"org": org, "campaignId": campaign_id}, sort=[("_id", -1)])
-        if found is not None:
-            return True, _execution(found)
-        known = await self._campaigns.find_one({"_id": campaign_id, "org": org}, {"_id": 1})
-        return known is not None, None
-
-    async def running(self) -> list[str]:
-        """Ids of the executions that are running, planned to the end."""
-        return [row["_id"] async for row in self._executions.find({"status": "running"}, {"_id": 1})]
+        return True, _execution(found) if found else None
 
     async def lease_planning(self, owner: str, *, now: datetime, until: datetime) -> PlanLease | None:
         """Take one that waits to be planned, or whose planner's lease has expired, or is `owner`'s own."""
@@ -111,24 +149,55 @@ class MongoExecutions:
         among: frozenset[str],
         at: datetime,
         failure: tuple[str, str] | None = None,
+        life: int | None = None,
     ) -> bool:
         """Compare-and-set the final status; whether this call did it."""
-        reason = {"code": failure[0], "message": failure[1]} if failure else None
+        here: Document = {"_id": execution_id, "status": {"$in": sorted(among)}}
         answer = await self._executions.update_one(
-            {"_id": execution_id, "status": {"$in": sorted(among)}},
-            {"$set": {"status": status, "failure": reason, "finishedAt": at}},
+            here if life is None else {**here, "life": life},
+            {"$set": {"status": status, "failure": _failure_document(failure), "finishedAt": at}},
             session=session_of(tx),
         )
         return answer.matched_count == 1
 
     async def _fenced(self, lease: PlanLease, values: dict[str, Any], tx: Tx | None = None) -> None:
+        ours = {
+            "_id": lease.execution.execution_id,
+            "status": "planning",
+            "life": lease.execution.life,
+            "lease.epoch": lease.epoch,
+        }
         answer = await self._executions.update_one(
-            {"_id": lease.execution.execution_id, "status": "planning", "lease.epoch": lease.epoch},
+            ours,
             {"$set": values},
             session=session_of(tx) if tx else None,
         )
         if answer.matched_count != 1:
             raise LeaseLost(lease.execution.execution_id)
+
+
+def _steered(execution: Execution) -> Document:
+    """What campaign events decide; the plan and its lease are the planner's."""
+    frozen, bot = execution.frozen, execution.bot
+    return {
+        "status": execution.status,
+        "snapshot": frozen.model_dump(mode="json", by_alias=True) if frozen else None,
+        "bot": {"id": bot.bot_id, "telegramId": bot.telegram_id} if bot else None,
+        "failure": _failure_document(execution.failure),
+        "endDate": execution.end_date,
+        "life": execution.life,
+        "sequence": execution.sequence,
+        "startedAt": execution.started_at,
+        "finishedAt": execution.finished_at,
+    }
+
+
+def _failure_document(failure: tuple[str, str] | None) -> Document | None:
+    return {"code": failure[0], "message": failure[1]} if failure else None
+
+
+def _standing(row: Document) -> Standing:
+    return Standing(row["_id"], row["status"], row["life"], row["endDate"])
 
 
 def _plan_document(plan: Plan) -> Document:
@@ -141,17 +210,21 @@ def _plan_document(plan: Plan) -> Document:
 
 
 def _execution(row: Document) -> Execution:
-    bot, plan, failure = row["bot"], row["plan"], row["failure"]
+    bot, plan, failure, snapshot = row["bot"], row["plan"], row["failure"], row["snapshot"]
     return Execution(
         execution_id=row["_id"],
         org=row["org"],
         campaign_id=row["campaignId"],
         status=row["status"],
-        snapshot=ExecutionSnapshot.model_validate(row["snapshot"]),
+        frozen=ExecutionSnapshot.model_validate(snapshot) if snapshot else None,
         created_at=row["createdAt"],
         bot=BotRef(bot["id"], bot["telegramId"]) if bot else None,
         plan=Plan(plan["lastKey"], plan["shards"], plan["targeted"], plan["done"]),
         failure=(failure["code"], failure["message"]) if failure else None,
         planned_at=row["plannedAt"],
         finished_at=row["finishedAt"],
+        started_at=row["startedAt"],
+        end_date=row["endDate"],
+        life=row["life"],
+        sequence=row["sequence"],
     )

@@ -5,7 +5,7 @@ retry[] ([position, tries, waits, dueAt]), passed[], counts{}, errors{}, state, 
 `shard_contacts` {_id: shard, executionId, contacts[]}: written once, apart, so that progress reads and
 window writes do not carry them.
 
-`state` is pending, leased, done, or parked (its execution ended without it). `dueAt` says when the shard
+`state` is pending, leased, done, or parked (its execution is not underway). `dueAt` says when the shard
 may be leased: pending ones from their due time on, leased ones when the lease expires; done and parked
 ones have none. So one index finds all work.
 """
@@ -123,10 +123,20 @@ class MongoShards:
         )
 
     async def park(self, lease: ShardLease) -> None:
-        """Its execution has ended without it. Harmless when it is not ours."""
+        """Its execution is not underway. Harmless when it is not ours."""
         await self._shards.update_one(
             _ours(lease), {"$set": {"state": "parked", "owner": None}, "$unset": {"dueAt": ""}}
         )
+
+    async def unpark(self, execution_id: str, *, due: datetime) -> None:
+        """Let the execution's parked shards be leased from `due` on."""
+        parked = {"executionId": execution_id, "state": "parked"}
+        await self._shards.update_many(parked, {"$set": {"state": "pending", "dueAt": due}})
+
+    async def hurry(self, execution_id: str, *, due: datetime) -> None:
+        """Let those that wait for a later time be leased from `due` on."""
+        waiting = {"executionId": execution_id, "state": "pending", "dueAt": {"$gt": due}}
+        await self._shards.update_many(waiting, {"$set": {"dueAt": due}})
 
     async def sums(self, execution_id: str) -> ShardSums:
         """The sum over the execution's shards; each shard is one consistent document."""

@@ -1,16 +1,20 @@
 """A campaign has been started: remember the execution, so that a planner takes it up."""
 
+from dataclasses import replace
 from typing import cast
 
 from contracts.envelope import Envelope
 from contracts.events.campaign import CampaignEvent, CampaignStarted
 from service_kit.clock import Clock
+from service_kit.errors import AlreadyHandled
 from service_kit.ports import Inbox, Transactions, Tx
 
 from execution_service.application.note_campaign import note_campaign_in
 from execution_service.application.ports import AudienceMarks, CampaignAudiences
 from execution_service.application.ports_engine import Executions
+from execution_service.application.run_again import run_again
 from execution_service.domain.execution import Execution
+from execution_service.domain.steering import begin, pause, stop
 
 
 async def accept_execution(
@@ -23,24 +27,42 @@ async def accept_execution(
     transactions: Transactions,
     clock: Clock,
 ) -> None:
-    """Store the execution in status planning, and what the event tells of the campaign.
+    """Put the execution into planning, the one that was scheduled or a new one, and note the campaign.
 
-    One transaction with the event's mark. Raises AlreadyHandled on a repetition.
+    One transaction with the event's mark. Raises AlreadyHandled on a repetition. An event that comes out of
+    its order (parked and replayed, say) starts nothing that has been paused or cancelled meanwhile.
     """
-    execution = Execution(
-        execution_id=event.data.execution_id,
-        org=event.orgid,
-        campaign_id=event.data.campaign_id,
-        status="planning",
-        snapshot=event.data.snapshot,
-        created_at=clock.now(),
-    )
+    # An event is only read, so the more general type is safe where Python's typing cannot know it.
+    campaign_event = cast(Envelope[CampaignEvent], event)
 
     async def work(tx: Tx) -> None:
         await inbox.mark(tx, event.id)
-        await executions.add(tx, execution)
-        # An event is only read, so the more general type is safe where Python's typing cannot know it.
-        campaign_event = cast(Envelope[CampaignEvent], event)
-        await note_campaign_in(tx, campaign_event, campaigns=campaigns, marks=marks)
+        late = not await note_campaign_in(tx, campaign_event, campaigns=campaigns, marks=marks)
+        held = await executions.load(tx, event.data.execution_id)
+        if held is not None and (held.begun or held.sequence > (event.sequence or 0)):
+            raise AlreadyHandled(event.data.execution_id)
+        now = clock.now()
+        before = held or waiting(event)
+        after = replace(begin(before, event.data.snapshot, now=now), sequence=event.sequence or 0)
+        if late:
+            status = await campaigns.status(tx, event.data.campaign_id)
+            after = stop(after, named=True, now=now) if status == "cancelled" else after
+            after = pause(after) if status == "paused" and not after.test_mode else after
+        if held is None:
+            await executions.add(tx, after)
+        else:
+            await executions.steer(tx, held, after, now=now)
 
-    await transactions.run(work)
+    def waiting(event: Envelope[CampaignStarted]) -> Execution:
+        data = event.data
+        return Execution(
+            execution_id=data.execution_id,
+            org=event.orgid,
+            campaign_id=data.campaign_id,
+            status="scheduled",
+            frozen=None,
+            created_at=clock.now(),
+            sequence=event.sequence or 0,
+        )
+
+    await run_again(transactions, work)

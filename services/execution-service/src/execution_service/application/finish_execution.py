@@ -1,4 +1,4 @@
-"""How an execution ends: completed when everybody has an outcome, failed when it cannot go on at all.
+"""How an execution ends by itself: completed when all have an outcome, failed when it cannot go on at all.
 
 Both are one compare-and-set together with the event that tells of it, so whoever comes first (the
 worker of the last shard, the planner, the sweep after a crash) ends it, and nobody twice.
@@ -40,7 +40,8 @@ class FinishExecution:
     async def if_complete(self, execution: Execution) -> bool:
         """Complete it if it is planned to the end and no shard is left; whether this call did."""
         execution_id = execution.execution_id
-        if await self._executions.status(execution_id) != "running":
+        standing = await self._executions.standing(execution_id)
+        if standing is None or standing.status != "running":
             return False
         if await self._shards.any_undone(execution_id):
             return False
@@ -75,7 +76,7 @@ class FinishExecution:
         return closed
 
     async def fail(self, execution: Execution, code: str) -> bool:
-        """Stop it as a whole for the reason `code`; whether this call did."""
+        """Stop this life of it as a whole for the reason `code`; whether this call did."""
         execution_id = execution.execution_id
         sums = await self._shards.sums(execution_id)
         now, message = self._clock.now(), MESSAGES[code]
@@ -97,7 +98,13 @@ class FinishExecution:
 
         async def work(tx: Tx) -> bool:
             closed = await self._executions.close(
-                tx, execution_id, status="failed", among=UNDERWAY, at=now, failure=(code, message)
+                tx,
+                execution_id,
+                status="failed",
+                among=UNDERWAY,
+                at=now,
+                failure=(code, message),
+                life=execution.life,
             )
             if closed:
                 await self._outbox.add(tx, event)
@@ -110,8 +117,16 @@ class FinishExecution:
         return closed
 
     async def sweep(self) -> None:
-        """Complete what a crash left complete but running."""
-        for execution_id in await self._executions.running():
-            execution = await self._executions.get(execution_id)
+        """Bring about what follows from how things are, where a crash or a race left it out.
+
+        Parked shards of what is underway become due, those of a campaign that has ended at once, and what
+        is complete is completed. Doing so once too often is harmless: a worker looks before it sends.
+        """
+        for standing in await self._executions.underway():
+            now = self._clock.now()
+            await self._shards.unpark(standing.execution_id, due=now)
+            if standing.ended(now):
+                await self._shards.hurry(standing.execution_id, due=now)
+            execution = await self._executions.get(standing.execution_id)
             if execution is not None:
                 await self.if_complete(execution)

@@ -36,11 +36,13 @@ def known_campaign(event: Envelope[CampaignEvent]) -> KnownCampaign:
 
 async def note_campaign_in(
     tx: Tx, event: Envelope[CampaignEvent], *, campaigns: CampaignAudiences, marks: AudienceMarks
-) -> None:
-    """The effect alone, for a handler that does more in the same transaction."""
+) -> bool:
+    """The effect alone, for a handler that does more in the same transaction; False: newer is known."""
     campaign = known_campaign(event)
-    if await campaigns.note(tx, campaign) and campaign.audience is not None and not campaign.deleted:
+    newest = await campaigns.note(tx, campaign)
+    if newest and campaign.audience is not None and not campaign.deleted:
         await marks.add(tx, campaign.org)
+    return newest
 
 
 async def note_campaign(

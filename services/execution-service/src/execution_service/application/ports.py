@@ -166,6 +166,10 @@ class CampaignAudiences(Protocol):
         """Take over what an event told, unless something newer is known; whether it was taken."""
         ...
 
+    async def status(self, tx: Tx, campaign_id: str) -> str | None:
+        """The campaign's status by the newest event; a deleted one is cancelled."""
+        ...
+
     async def counted(self, org: str, *, after_id: str, limit: int) -> list[CampaignAudience]:
         """The org's campaigns that are not final, by id, after `after_id`."""
         ...

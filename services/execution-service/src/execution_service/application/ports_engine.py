@@ -13,7 +13,14 @@ from service_kit.ports import Tx
 
 from execution_service.application.ports import Member
 from execution_service.domain.contact import Contact
-from execution_service.domain.execution import BotRef, Execution, ExecutionStatus, Plan, ShardSums
+from execution_service.domain.execution import (
+    BotRef,
+    Execution,
+    ExecutionStatus,
+    Plan,
+    ShardSums,
+    Standing,
+)
 from execution_service.domain.outcomes import Final, Status
 from execution_service.domain.window import ShardState
 
@@ -61,16 +68,28 @@ class Executions(Protocol):
         """The execution."""
         ...
 
-    async def status(self, execution_id: str) -> ExecutionStatus | None:
-        """Its status alone."""
+    async def load(self, tx: Tx, execution_id: str) -> Execution | None:
+        """The execution, to be steered in the same transaction."""
         ...
 
-    async def latest(self, org: str, campaign_id: str) -> tuple[bool, Execution | None]:
+    async def of_campaign(self, tx: Tx, org: str, campaign_id: str) -> list[Execution]:
+        """The campaign's executions, to be steered in the same transaction."""
+        ...
+
+    async def steer(self, tx: Tx, before: Execution, after: Execution, *, now: datetime) -> None:
+        """Store what a campaign's event changes. Raises Collision when it is not as `before` any more."""
+        ...
+
+    async def standing(self, execution_id: str) -> Standing | None:
+        """What may change about it while it is sent."""
+        ...
+
+    async def underway(self) -> list[Standing]:
+        """The executions that workers may send."""
+        ...
+
+    async def latest(self, org: str, campaign_id: str, *, deleted_too: bool) -> tuple[bool, Execution | None]:
         """Whether the organisation has this campaign, and its latest execution."""
-        ...
-
-    async def running(self) -> list[str]:
-        """Ids of the executions that are running, planned to the end."""
         ...
 
     async def lease_planning(self, owner: str, *, now: datetime, until: datetime) -> PlanLease | None:
@@ -102,8 +121,12 @@ class Executions(Protocol):
         among: frozenset[str],
         at: datetime,
         failure: tuple[str, str] | None = None,
+        life: int | None = None,
     ) -> bool:
-        """Compare-and-set the final status if it is `among` these now; whether this call did it."""
+        """Compare-and-set the final status if it is `among` these now; whether this call did it.
+
+        `life`: only in this life of the execution.
+        """
         ...
 
 
@@ -172,7 +195,15 @@ class Shards(Protocol):
         ...
 
     async def park(self, lease: ShardLease) -> None:
-        """Its execution has ended without it: nobody shall take it. Harmless when it is not ours."""
+        """Its execution is not underway: nobody shall take it. Harmless when it is not ours."""
+        ...
+
+    async def unpark(self, execution_id: str, *, due: datetime) -> None:
+        """Let the execution's parked shards be leased from `due` on."""
+        ...
+
+    async def hurry(self, execution_id: str, *, due: datetime) -> None:
+        """Let those that wait for a later time be leased from `due` on."""
         ...
 
     async def sums(self, execution_id: str) -> ShardSums:

@@ -68,7 +68,7 @@ class PrepareWindow:
 
     def __init__(self, audience: Audience) -> None:
         self._audience = audience
-        self._compiled: OrderedDict[str, list[CompiledMessage]] = OrderedDict()
+        self._compiled: OrderedDict[tuple[str, int], list[CompiledMessage]] = OrderedDict()
 
     async def __call__(
         self, execution: Execution, lease: ShardLease, turn: Sequence[Candidate], *, now: datetime
@@ -85,11 +85,12 @@ class PrepareWindow:
         return Prepared(items, turn)
 
     def messages(self, execution: Execution) -> list[CompiledMessage]:
-        """The execution's messages, compiled once."""
-        known = self._compiled.get(execution.execution_id)
+        """The messages of this life of the execution, compiled once."""
+        key = (execution.execution_id, execution.life)
+        known = self._compiled.get(key)
         if known is None:
             known = [compile_message(message) for message in execution.snapshot.messages]
-            self._compiled[execution.execution_id] = known
+            self._compiled[key] = known
             if len(self._compiled) > _KEPT:
                 self._compiled.popitem(last=False)
         return known

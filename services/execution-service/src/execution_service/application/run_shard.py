@@ -3,12 +3,13 @@
 A turn of a shard is: who is due → what they get → slots → intent → send → record. The intent is never
 stored without slots, nothing is sent without an intent, and whatever happens in between the next owner
 finds the window open and calls it unknown. A shard that must wait longer than `patience_seconds` is
-given back, so that the runner serves other bots meanwhile.
+given back, so that the runner serves other bots meanwhile. Whether it may send at all it looks up
+before each turn, while it waits, and right before it sends.
 """
 
 import asyncio
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from service_kit.clock import Clock
 from service_kit.logging import get_logger
@@ -28,10 +29,16 @@ from execution_service.application.prepare_window import Prepared, PrepareWindow
 from execution_service.application.record_window import RecordWindow
 from execution_service.application.send_window import SendWindow, SentWindow
 from execution_service.application.silence import Silence
-from execution_service.domain.execution import UNDERWAY, Execution
+from execution_service.application.watch_execution import ExecutionWatch
+from execution_service.domain.execution import Execution
+from execution_service.domain.outcomes import Final
 from execution_service.domain.window import candidates, next_due
 
 log = get_logger()
+
+SKIPPED_AT_ONCE = 1_000
+"""Contacts in a window that sends nothing."""
+_LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,8 @@ class RunPolicy:
     """How long before its first slot a window's intent is stored."""
     reserve_seconds: float
     """Nothing is dispatched so close to the end of the lease: an answer and its record need that long."""
+    trust_seconds: float
+    """Nothing is dispatched so long after the last look at the execution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +125,9 @@ class RunShard:
         if execution is None:
             await self._shards.park(lease)
             return
+        watch = ExecutionWatch(
+            self._executions, execution, clock=self._clock, trust_seconds=self._policy.trust_seconds
+        )
         abandoned = await self._ledger.left_open(lease)
         if abandoned is not None:
             await self._record.abandon(lease, execution, abandoned)
@@ -124,18 +136,33 @@ class RunShard:
             if self._stopping.is_set() or asyncio.get_running_loop().time() > slice_end:
                 await self._release(lease, 0)
                 return
-            if await self._executions.status(lease.execution_id) not in UNDERWAY:
-                await self._shards.park(lease)
+            await watch.look()
+            if not watch.underway:
+                await self._park(lease, watch)
                 return
-            pause = await self._turn(lease, execution)
+            pause = await self._turn(lease, watch)
             if pause is not None and not await self._waited(lease, pause.seconds):
                 return
         log.info("shard.done", shard_id=lease.shard_id, execution_id=lease.execution_id, **lease.state.counts)
         await self._finish.if_complete(execution)
 
-    async def _turn(self, lease: ShardLease, execution: Execution) -> _Pause | None:
+    async def _park(self, lease: ShardLease, watch: ExecutionWatch) -> None:
+        """Put the shard where nobody takes it.
+
+        Whoever resumes stores the status first and then makes parked shards due. If that happened between
+        our look and our parking, the shard was missed, but then the second look sees the new status.
+        """
+        await self._shards.park(lease)
+        await watch.look()
+        if watch.underway:
+            await self._shards.unpark(lease.execution_id, due=self._clock.now())
+
+    async def _turn(self, lease: ShardLease, watch: ExecutionWatch) -> _Pause | None:
         """One window, or why there is none now."""
-        now = self._clock.now()
+        now, execution = self._clock.now(), watch.execution
+        if watch.ended:
+            await self._skip(lease, execution)
+            return None
         sender = await self._sender(execution)
         if sender is None:
             await self._finish.fail(execution, "BOT_MISSING")
@@ -150,27 +177,42 @@ class RunShard:
         if silent > 0:
             return _Pause(silent)
         prepared = await self._prepare(execution, lease, turn, now=now)
-        grant = await self._slots(lease, execution, sender, len(prepared.letters))
+        grant = await self._slots(lease, watch, sender, len(prepared.letters))
         if grant is None or grant.wait:
             return _Pause(grant.wait if grant else 0)
-        return await self._deliver(lease, execution, sender, prepared.first(len(grant.slots)), grant)
+        return await self._deliver(lease, watch, execution, sender, prepared.first(len(grant.slots)), grant)
+
+    async def _skip(self, lease: ShardLease, execution: Execution) -> None:
+        """The campaign has ended: nobody of the shard is sent to any more, waiting ones included."""
+        now = self._clock.now()
+        turn = candidates(lease.state, limit=SKIPPED_AT_ONCE, now=_LATEST)
+        skipped = [Final(item.position, "skipped", now, "CAMPAIGN_ENDED") for item in turn]
+        window = await self._record.open(lease, Prepared(skipped, turn))
+        await self._record.close(lease, execution, window, ())
 
     async def _deliver(
-        self, lease: ShardLease, execution: Execution, sender: Sender, prepared: Prepared, grant: Grant
+        self,
+        lease: ShardLease,
+        watch: ExecutionWatch,
+        execution: Execution,
+        sender: Sender,
+        prepared: Prepared,
+        grant: Grant,
     ) -> _Pause | None:
-        """Intent, sends, record."""
+        """Intent, sends, record. `execution` is the life that the letters were prepared for."""
         step = lease.state.step
         if grant.slots:
             # Not earlier than needed: a crash before the intent costs slots, after it outcomes.
             early = grant.slots[0] - self._policy.intent_seconds - asyncio.get_running_loop().time()
             await asyncio.sleep(max(0.0, early))
         window = await self._record.open(lease, prepared)
+        await watch.refresh()
         sent = await self._send(
             prepared.letters,
             sender,
             grant,
             execution=execution,
-            stop_at=lease.deadline - self._policy.reserve_seconds,
+            stop_at=min(lease.deadline - self._policy.reserve_seconds, watch.sends_until(execution)),
         )
         await self._record.close(lease, execution, window, sent.results)
         if sent.unauthorized:
@@ -189,14 +231,14 @@ class RunShard:
         return await self._senders.open(execution.org, bot.bot_id) if bot else None
 
     async def _slots(
-        self, lease: ShardLease, execution: Execution, sender: Sender, wanted: int
+        self, lease: ShardLease, watch: ExecutionWatch, sender: Sender, wanted: int
     ) -> Grant | None:
         """Slots for up to `wanted` letters; None when there is no waiting for them here and now."""
-        loop = asyncio.get_running_loop()
+        loop, execution = asyncio.get_running_loop(), watch.execution
         began, backoff = loop.time(), 0.1
         if not wanted:
             return Grant(())
-        while not self._stopping.is_set():
+        while not self._stopping.is_set() and watch.sends_until(execution) > loop.time():
             try:
                 grant = await self._limiter.reserve(
                     sender.bot.telegram_id,
@@ -215,6 +257,7 @@ class RunShard:
                 return grant
             await asyncio.sleep(grant.wait)
             await self._hold(lease)
+            await watch.refresh()
         return None
 
     async def _waited(self, lease: ShardLease, seconds: float) -> bool:

@@ -48,9 +48,14 @@ class ShowProgress:
         self._clock = clock
         self._wait = wait_seconds
 
-    async def progress(self, org: str, campaign_id: str, execution_id: str | None) -> Progress:
-        """Of the latest execution or the one asked for. Raises CampaignNotFound, ExecutionNotFound."""
-        execution = await self._execution(org, campaign_id, execution_id)
+    async def progress(
+        self, org: str, campaign_id: str, execution_id: str | None, *, deleted_too: bool
+    ) -> Progress:
+        """Of the latest execution or the one asked for. Raises CampaignNotFound, ExecutionNotFound.
+
+        `deleted_too`: also when the campaign has been deleted.
+        """
+        execution = await self._execution(org, campaign_id, execution_id, deleted_too)
         if execution is None:
             return IDLE
         # The execution was read before its shards: what is completed then has all its outcomes here.
@@ -66,15 +71,16 @@ class ShowProgress:
         campaign_id: str,
         execution_id: str | None,
         *,
+        deleted_too: bool,
         status: Status | None,
         code: str | None,
         limit: int,
         cursor: str | None,
     ) -> Recipients:
         """A page of the ledger. Raises CampaignNotFound, ExecutionNotFound, CursorInvalid."""
-        execution = await self._execution(org, campaign_id, execution_id)
-        if execution is None:
-            return Recipients(None, [], None, {})
+        execution = await self._execution(org, campaign_id, execution_id, deleted_too)
+        if execution is None or not execution.begun:
+            return Recipients(execution.execution_id if execution else None, [], None, {})
         try:
             page = await self._ledger.page(
                 execution.execution_id, status=status, code=code, limit=limit, cursor=cursor
@@ -86,9 +92,11 @@ class ShowProgress:
         counts = await self._ledger.count(execution.execution_id) if cursor is None else None
         return Recipients(execution.execution_id, rows, page.next_cursor, counts)
 
-    async def _execution(self, org: str, campaign_id: str, execution_id: str | None) -> Execution | None:
+    async def _execution(
+        self, org: str, campaign_id: str, execution_id: str | None, deleted_too: bool
+    ) -> Execution | None:
         """None when the campaign has not been executed."""
-        latest = await self._latest(org, campaign_id)
+        latest = await self._latest(org, campaign_id, deleted_too)
         if execution_id is None:
             return latest
         found = await self._executions.get(execution_id)
@@ -96,7 +104,7 @@ class ShowProgress:
             raise ExecutionNotFound
         return found
 
-    async def _latest(self, org: str, campaign_id: str) -> Execution | None:
+    async def _latest(self, org: str, campaign_id: str, deleted_too: bool) -> Execution | None:
         """The campaign is known here a moment after it was created: wait for a young one."""
         began = self._clock.now()
         made = created_at(campaign_id)
@@ -104,7 +112,7 @@ class ShowProgress:
         loop = asyncio.get_running_loop()
         until = loop.time() + (self._wait if young else 0)
         while True:
-            known, execution = await self._executions.latest(org, campaign_id)
+            known, execution = await self._executions.latest(org, campaign_id, deleted_too=deleted_too)
             if known:
                 return execution
             if loop.time() >= until:

@@ -7,9 +7,11 @@ from typing import Literal
 
 from contracts.events.campaign import ExecutionSnapshot, Totals
 
-ExecutionStatus = Literal["planning", "running", "completed", "failed"]
+ExecutionStatus = Literal["scheduled", "planning", "running", "paused", "completed", "failed", "cancelled"]
 UNDERWAY: frozenset[str] = frozenset({"planning", "running"})
 """Workers send while the execution is in one of these; they begin while planning goes on."""
+OPEN: frozenset[str] = UNDERWAY | {"scheduled", "paused"}
+"""It has not ended. A failed one has, but may be mended."""
 
 PRIORITY_WEIGHTS = {"low": 1, "normal": 2, "high": 4}
 
@@ -34,29 +36,70 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One run of a campaign."""
+    """One run of a campaign.
+
+    `frozen` is None until it begins (it is scheduled, or failed before). `end_date` is the campaign's end as
+    it is now; from then on nobody is sent to. `life` grows when a failed execution is mended: what was meant
+    for an earlier life (a failure, a plan, a rendered message) is void. `sequence` is the campaign's version
+    whose event it followed last.
+    """
 
     execution_id: str
     org: str
     campaign_id: str
     status: ExecutionStatus
-    snapshot: ExecutionSnapshot
+    frozen: ExecutionSnapshot | None
     created_at: datetime
     bot: BotRef | None = None
     plan: Plan = Plan()
     failure: tuple[str, str] | None = None
     planned_at: datetime | None = None
     finished_at: datetime | None = None
+    started_at: datetime | None = None
+    end_date: datetime | None = None
+    life: int = 1
+    sequence: int = 0
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has what it takes to send."""
+        return self.frozen is not None
+
+    @property
+    def snapshot(self) -> ExecutionSnapshot:
+        """What it sends, once it has begun."""
+        if self.frozen is None:
+            raise ValueError(f"{self.execution_id} has not begun")
+        return self.frozen
 
     @property
     def test_mode(self) -> bool:
         """Whether it goes to testers only and counts in no statistics."""
-        return self.snapshot.options.test_mode
+        return self.frozen is not None and self.frozen.options.test_mode
 
     @property
     def weight(self) -> int:
         """Its share of the bot's rate, beside others'."""
         return PRIORITY_WEIGHTS[self.snapshot.options.priority]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What may change about an execution while its shards are sent; read often, so it is little."""
+
+    execution_id: str
+    status: ExecutionStatus
+    life: int
+    end_date: datetime | None
+
+    @property
+    def underway(self) -> bool:
+        """Whether workers may send."""
+        return self.status in UNDERWAY
+
+    def ended(self, now: datetime) -> bool:
+        """Whether the campaign's end has come: what remains is skipped."""
+        return self.end_date is not None and self.end_date <= now
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Literal
 from execution_service.domain.execution import Execution, ShardSums
 from execution_service.domain.outcomes import MESSAGES
 
-ProgressStatus = Literal["idle", "running", "completed", "failed"]
+ProgressStatus = Literal["idle", "scheduled", "running", "paused", "completed", "failed", "cancelled"]
 RATE_SECONDS = 60
 """The rate is looked at over the last minute."""
 
@@ -55,7 +55,7 @@ def measure(execution: Execution, sums: ShardSums, *, sent_lately: int, now: dat
     """The progress of `execution`; `sent_lately` is messages of the last minute, or since it began."""
     status: ProgressStatus = "running" if execution.status == "planning" else execution.status
     running = status == "running"
-    age = (now - execution.created_at).total_seconds()
+    age = (now - (execution.started_at or execution.created_at)).total_seconds()
     rate = round(sent_lately * 60 / min(RATE_SECONDS, max(1.0, age))) if running else 0
     errors = tuple(
         ErrorCount(code, count, MESSAGES.get(code, code))

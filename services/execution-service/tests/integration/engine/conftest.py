@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -26,11 +27,12 @@ from contracts.events.campaign import (
 )
 from contracts.ids import new_id
 from execution_service.application.accept_execution import accept_execution
-from execution_service.bootstrap_engine import EngineWiring, make_planner
+from execution_service.bootstrap_engine import EngineWiring, make_planner, make_steering
 from execution_service.bootstrap_worker import Worker
 from execution_service.domain.bot import Bot, BotLimits
 from execution_service.domain.contact import Contact
 from execution_service.domain.execution import Execution
+from execution_service.entrypoints.subscriptions import subscriptions
 from execution_service.settings_engine import EngineSettings
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pydantic import SecretStr
@@ -38,6 +40,7 @@ from pydantic import SecretStr
 KEYS = "k1:a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="
 JWT_SECRET = "a-secret-of-at-least-thirty-two-bytes"
 DEADLINE = 20.0
+_TIMES = ("paused_at", "resumed_at", "cancelled_at", "deleted_at", "failed_at")
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ class Engine:
     wiring: EngineWiring
     telegram: Telegram
     bot: Bot
+    versions: int = 1
 
     @property
     def database(self) -> AsyncIOMotorDatabase[dict[str, Any]]:
@@ -121,22 +125,55 @@ class Engine:
         segments: Sequence[str] = ("seg",),
         messages: int = 1,
         campaign_id: str | None = None,
+        execution_id: str | None = None,
+        end_date: datetime | None = None,
+        audience: dict[str, Any] | None = None,
         **options: Any,
     ) -> Envelope[CampaignStarted]:
         """A `campaign.started` event."""
         campaign_id, now = campaign_id or new_id("camp"), self.wiring.clock.now()
-        texts = [FrozenMessage(id=f"msg{n}", content=f"{n}: Hi {{{{firstName}}}}") for n in range(messages)]
         snapshot = ExecutionSnapshot(
-            messages=texts,
-            audience=AudienceDefinition(segments=list(segments)),
+            messages=[
+                FrozenMessage(id=f"msg{n}", content=f"{n}: Hi {{{{firstName}}}}") for n in range(messages)
+            ],
+            audience=AudienceDefinition(segments=list(segments), **audience or {}),
             options=ExecutionOptions(**options),
             sampling_seed=campaign_id,
+            end_date=end_date,
         )
         data = CampaignStarted(
-            campaign_id=campaign_id, name="Sale", type="message", status="active", execution_id=new_id("exec"),
-            snapshot=snapshot, started_at=now,
+            campaign_id=campaign_id, name="Sale", type="message", status="active",
+            execution_id=execution_id or new_id("exec"), snapshot=snapshot, started_at=now, test_mode=snapshot.options.test_mode,
         )  # fmt: skip
-        return new_event(data, source="test", subject=campaign_id, org="acme", time=now, sequence=2)
+        return self.event(data)
+
+    def event(self, data: Any) -> Any:
+        """`data` as the campaign's next version."""
+        self.versions += 1
+        now = self.wiring.clock.now()
+        return new_event(
+            data, source="test", subject=data.campaign_id, org="acme", time=now, sequence=self.versions
+        )
+
+    async def steer(self, kind: Any, started: Envelope[CampaignStarted], **fields: Any) -> Any:
+        """Handle an event of `kind` about the started execution; the event."""
+        now, data = self.wiring.clock.now(), started.data
+        told = {"execution_id": data.execution_id, **fields}
+        told |= {name: now for name in _TIMES if name in kind.model_fields and name not in fields}
+        status = told.pop("status", "active")
+        event = self.event(
+            kind(campaign_id=data.campaign_id, name="Sale", type="message", status=status, **told)
+        )
+        await self.handle(event)
+        return event
+
+    async def handle(self, event: Any) -> None:
+        """As the consumer does."""
+        steering = make_steering(self.wiring, await self.wiring.inbox("test"))
+        await subscriptions(note=self._unused, accept=self._unused, steer=steering)[type(event.data)](event)
+
+    async def _unused(self, event: Any) -> None:
+        raise NotImplementedError(event.type)
 
     async def accept(self, event: Envelope[CampaignStarted]) -> str:
         """Handle the event; the execution's id."""
@@ -188,7 +225,7 @@ class Engine:
         """Wait until the execution has `status`."""
 
         async def there() -> bool:
-            return await self.wiring.executions.status(execution_id) == status  # type: ignore[comparison-overlap]
+            return (await self.execution(execution_id)).status == status  # type: ignore[comparison-overlap]
 
         await eventually(there, f"{execution_id} is not {status}")
 

@@ -108,8 +108,8 @@ async def test_a_campaign_that_was_created_just_now_is_waited_for(
 ) -> None:
     campaign_id, looked, latest = new_id("camp"), asyncio.Event(), MongoExecutions.latest
 
-    async def look(*args: Any) -> Any:
-        answer = await latest(*args)
+    async def look(*args: Any, **kwargs: Any) -> Any:
+        answer = await latest(*args, **kwargs)
         looked.set()
         return answer
 

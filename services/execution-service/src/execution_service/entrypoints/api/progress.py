@@ -1,16 +1,17 @@
 """/campaigns/:id/progress and /campaigns/:id/recipients: how far it is, and who got what."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from service_kit.api.app import Viewer
 from service_kit.api.envelope import ResponseModel, Success, UtcTime
 from service_kit.api.types import PathId
+from service_kit.auth import Role
 
 from execution_service.application.show_progress import Recipient, Recipients, ShowProgress
 from execution_service.domain.errors_engine import CampaignNotFound, CursorInvalid, ExecutionNotFound
 from execution_service.domain.outcomes import Status
-from execution_service.domain.progress import Progress
+from execution_service.domain.progress import Progress, ProgressStatus
 from execution_service.entrypoints.errors import answers
 
 ExecutionId = Annotated[
@@ -49,7 +50,7 @@ class FailureOut(ResponseModel):
 class ProgressOut(ResponseModel):
     """`current_rate` is messages a minute over the last minute; 0 when nothing runs."""
 
-    status: Literal["idle", "running", "completed", "failed"]
+    status: ProgressStatus
     progress: ProgressNumbers
     current_rate: int
     estimated_completion: UtcTime | None
@@ -93,8 +94,10 @@ def progress_router(show: ShowProgress) -> APIRouter:
     async def progress(
         campaign_id: PathId, caller: Viewer, execution_id: ExecutionId = None
     ) -> Success[ProgressOut]:
-        """The latest execution's progress, or that of `executionId`."""
-        return Success(data=_progress(await show.progress(caller.org, campaign_id, execution_id)))
+        """Progress of the latest execution, or of `executionId`; of a deleted campaign for admins only."""
+        deleted_too = caller.role == Role.ADMIN
+        shown = await show.progress(caller.org, campaign_id, execution_id, deleted_too=deleted_too)
+        return Success(data=_progress(shown))
 
     @router.get(
         "/campaigns/{campaign_id}/recipients",
@@ -114,9 +117,16 @@ def progress_router(show: ShowProgress) -> APIRouter:
             str | None, Query(max_length=64, description="`nextCursor` of the page before.")
         ] = None,
     ) -> Success[RecipientsOut]:
-        """Who got it, who did not and why, from the ledger."""
+        """Who got it, who did not and why, from the ledger; of a deleted campaign for admins only."""
         page = await show.recipients(
-            caller.org, campaign_id, execution_id, status=status, code=error_code, limit=limit, cursor=cursor
+            caller.org,
+            campaign_id,
+            execution_id,
+            deleted_too=caller.role == Role.ADMIN,
+            status=status,
+            code=error_code,
+            limit=limit,
+            cursor=cursor,
         )
         return Success(data=_page(page))
 
