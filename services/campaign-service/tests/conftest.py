@@ -16,7 +16,7 @@ from campaign_service.application.ports import (
 from campaign_service.domain.campaign import Campaign, Statistics
 from campaign_service.domain.definition import Definition, Message, TargetAudience
 from campaign_service.domain.errors import VersionConflict
-from campaign_service.domain.search import prefixes
+from campaign_service.domain.search import matches
 from campaign_service.domain.template import Template
 from service_kit.ports import Tx
 from service_kit.testing.fakes import (
@@ -97,12 +97,12 @@ class InMemoryCampaigns:
 
 
 def _matches(row: Campaign, query: CampaignQuery) -> bool:
-    words = prefixes(f"{row.definition.name} {row.definition.description or ''}")
+    text = f"{row.definition.name} {row.definition.description or ''}"
     return (
         row.org == query.org
         and query.status in (None, row.status)
         and query.type in (None, row.definition.type)
-        and set(query.words or ()) <= set(words)
+        and matches(query.words or (), text)
     )
 
 

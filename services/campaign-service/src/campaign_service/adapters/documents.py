@@ -1,7 +1,7 @@
 """Campaigns and templates as MongoDB documents.
 
 The definition's fields lie at the top of the document, so that each sort field has an index; names
-are camelCase as everywhere outside Python. `words` holds the search prefixes.
+are camelCase as everywhere outside Python. What lists and searches need beside them: `campaign_listing`.
 """
 
 import json
@@ -13,9 +13,10 @@ from pydantic import TypeAdapter
 from pydantic.alias_generators import to_camel, to_snake
 from service_kit.mongo.client import Document
 
+from campaign_service.adapters.campaign_listing import listed
 from campaign_service.domain.campaign import Campaign
 from campaign_service.domain.definition import Definition
-from campaign_service.domain.search import prefixes
+from campaign_service.domain.search import words
 from campaign_service.domain.template import Template
 
 NUMBERS = frozenset({"totalCount", "statistics"})
@@ -39,8 +40,10 @@ def campaign_document(campaign: Campaign) -> Document:
     document["_id"] = document.pop("id")
     if campaign.due_at is not None:
         document[DUE_AT] = campaign.due_at
-    document["words"] = prefixes(f"{definition['name']} {definition['description'] or ''}")
-    return document
+    searched = words(f"{definition['name']} {definition['description'] or ''}")
+    return document | listed(
+        document, searched, org=campaign.org, status=campaign.status, type_=definition["type"]
+    )
 
 
 def campaign_of(document: Document) -> Campaign:

@@ -1,23 +1,24 @@
 """Campaigns in MongoDB."""
 
-import asyncio
 from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
-from typing import get_args
 
 from pydantic.alias_generators import to_camel
-from pymongo import ASCENDING, DESCENDING
+from pymongo import ASCENDING, ReturnDocument
 from service_kit.mongo.client import Database, Document
 from service_kit.mongo.transactions import session_of
 from service_kit.ports import Tx
 
+from campaign_service.adapters.campaign_listing import MADE_FOR_LISTS, CampaignListing, list_name
+from campaign_service.adapters.campaign_tallies import Cell, MongoTallies, cell_of
 from campaign_service.adapters.documents import DUE_AT, NUMBERS, campaign_document, campaign_of
-from campaign_service.application.ports import CampaignQuery, Page, SortField
+from campaign_service.application.ports import CampaignQuery, Page
 from campaign_service.domain.campaign import Campaign, Statistics
 from campaign_service.domain.errors import VersionConflict
 
 COLLECTION = "campaigns"
+_CELL = {"status": True, "type": True}
 
 
 class MongoCampaigns:
@@ -25,23 +26,27 @@ class MongoCampaigns:
 
     def __init__(self, database: Database) -> None:
         self._rows = database[COLLECTION]
+        self._tallies = MongoTallies(database)
+        self._listing = CampaignListing(database, self._rows, self._tallies)
 
     async def prepare(self) -> None:
-        """Create the indexes: one per sort order (an index reads both ways), one for the search."""
-        for field in get_args(SortField):
-            await self._rows.create_index([("org", ASCENDING), (field, ASCENDING), ("_id", ASCENDING)])
-        await self._rows.create_index([("org", ASCENDING), ("words", ASCENDING)])
+        """Create the indexes."""
+        await self._tallies.prepare()
+        await self._listing.prepare()
         await self._rows.create_index([(DUE_AT, ASCENDING)], sparse=True)
 
     async def add(self, tx: Tx, campaign: Campaign) -> None:
         """Keep a new campaign."""
-        await self._rows.insert_one(campaign_document(campaign), session=session_of(tx))
+        session = session_of(tx)
+        await self._rows.insert_one(campaign_document(campaign), session=session)
+        cell = cell_of(campaign.status, campaign.definition.type)
+        await self._tallies.note(session, campaign.org, left=None, entered=cell)
 
     async def get(self, org: str, campaign_id: str, *, tx: Tx | None = None) -> Campaign | None:
         """The campaign; None when the org has none such."""
         found = await self._rows.find_one(
             {"_id": campaign_id, "org": org},
-            {"words": False},
+            dict.fromkeys(MADE_FOR_LISTS, False),
             session=None if tx is None else session_of(tx),
         )
         return None if found is None else campaign_of(found)
@@ -56,21 +61,28 @@ class MongoCampaigns:
         change: Document = {"$set": changed}
         if DUE_AT not in changed:
             change["$unset"] = {DUE_AT: ""}
-        result = await self._rows.update_one(
+        session = session_of(tx)
+        before = await self._rows.find_one_and_update(
             {"_id": campaign.id, "org": campaign.org, "version": expected_version},
             change,
-            session=session_of(tx),
+            projection=_CELL,
+            return_document=ReturnDocument.BEFORE,
+            session=session,
         )
-        if result.matched_count != 1:
+        if before is None:
             raise VersionConflict
+        left, entered = _cell_in(before), cell_of(campaign.status, campaign.definition.type)
+        await self._tallies.note(session, campaign.org, left=left, entered=entered)
 
     async def remove(self, tx: Tx, org: str, campaign_id: str, *, expected_version: int) -> None:
         """Erase a campaign. Raises VersionConflict."""
-        result = await self._rows.delete_one(
-            {"_id": campaign_id, "org": org, "version": expected_version}, session=session_of(tx)
+        session = session_of(tx)
+        erased = await self._rows.find_one_and_delete(
+            {"_id": campaign_id, "org": org, "version": expected_version}, projection=_CELL, session=session
         )
-        if result.deleted_count != 1:
+        if erased is None:
             raise VersionConflict
+        await self._tallies.note(session, org, left=_cell_in(erased), entered=None)
 
     async def due(self, now: datetime, *, limit: int) -> list[tuple[str, str]]:
         """Org and id of campaigns whose scheduled time has come."""
@@ -79,24 +91,15 @@ class MongoCampaigns:
 
     async def taken_names(self, org: str, names: Collection[str]) -> set[str]:
         """Those of `names` that campaigns of the org have."""
-        rows = self._rows.find({"org": org, "name": {"$in": sorted(names)}}, {"name": True})
+        rows = self._rows.find({"lists": list_name(org), "name": {"$in": sorted(names)}}, {"name": True})
         return {row["name"] async for row in rows}
 
     async def page(self, query: CampaignQuery) -> Page[Campaign]:
         """A page of campaigns, without their messages: a hundred of those may be fifty megabytes."""
         if query.words == ():
             return Page([], 0)
-        condition = _condition(query)
-        order = DESCENDING if query.descending else ASCENDING
-        cursor = (
-            self._rows.find(condition, {"words": False, "messages": False})
-            .sort([(query.sort, order), ("_id", order)])
-            .skip((query.page - 1) * query.limit)
-            .limit(query.limit)
-        )
-        found, total = await asyncio.gather(
-            cursor.to_list(query.limit), self._rows.count_documents(condition)
-        )
+        projection = dict.fromkeys((*MADE_FOR_LISTS, "messages"), False)
+        found, total = await self._listing.page(query, projection)
         return Page([campaign_of(document) for document in found], total)
 
     async def note_audience(self, org: str, campaign_id: str, *, total_count: int, at: datetime) -> None:
@@ -128,12 +131,5 @@ class MongoCampaigns:
         )
 
 
-def _condition(query: CampaignQuery) -> Document:
-    condition: Document = {"org": query.org}
-    if query.status is not None:
-        condition["status"] = query.status
-    if query.type is not None:
-        condition["type"] = query.type
-    if query.words is not None:
-        condition["words"] = {"$all": list(query.words)}
-    return condition
+def _cell_in(document: Document) -> Cell:
+    return cell_of(document["status"], document["type"])

@@ -1,11 +1,11 @@
-"""Search by word prefixes in any language, made so that equality on one multikey index serves it.
+"""Search by word prefixes in any language, made so that ranges of one multikey index serve it.
 
-A text is stored as every prefix of every word; a query word matches when it is one of them. There
-are never more prefixes than characters. Words are compared by their first 32 characters.
+A text is found by its words; what begins with a query's word lies in one range of them. Words are
+compared by their first 32 characters.
 """
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 WORD_LENGTH = 32
 
@@ -29,6 +29,7 @@ def _words(text: str) -> Iterator[str]:
         word, counts = "", False
 
 
-def prefixes(text: str) -> list[str]:
-    """Every prefix of every word of `text`, once each."""
-    return list(dict.fromkeys(word[:end] for word in words(text) for end in range(1, len(word) + 1)))
+def matches(asked: Collection[str], text: str) -> bool:
+    """Whether every one of the words `asked` begins a word of `text`."""
+    there = words(text)
+    return all(any(word.startswith(start) for word in there) for start in asked)

@@ -1,0 +1,246 @@
+"""Lists of campaigns at any size: every page is a short stretch of one index.
+
+Mental model: a campaign is a member of four lists: of all of its org's campaigns, of those with its
+status, of those with its type, and of those with both. Their names are its array `lists`, and each
+index is (`lists`, sort key, `_id`): whatever the filters, a page is one equality and a walk in the
+index's own order, and the ids come from the index alone. Then at most a hundred documents are read.
+
+- Totals come from the ledger of tallies, in the snapshot of the page: nothing is counted.
+- A list sorted by a field with five values is its five sublists one after the other, by id.
+- A page of the latter half is read from the other end.
+- Some databases sort, or read a list whole, before they apply a limit. So each query is also bounded
+  by a sort key behind which the page surely ends, found in a sample: one row of 128 is also a
+  member of "~" + the list. When the bounded query answers too few rows, it is asked without a bound.
+- Sort keys have no nulls (what is not set sorts before all), because a range never spans types.
+- A search reads the matches of its longest word by the index of `terms`, and sorts their ids.
+"""
+
+import math
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+from contracts.events.campaign import CampaignStatus, CampaignType
+from pymongo.read_concern import ReadConcern
+from service_kit.mongo.client import Collection, Database, Document, Session
+
+from campaign_service.adapters.campaign_tallies import ROWS_TO_FOLD, MongoTallies, Tallies
+from campaign_service.application.ports import CampaignQuery, SortField
+
+SORT_KEYS: dict[SortField, str] = {
+    "name": "name",
+    "budget": "sortKeys.budget",
+    "startDate": "sortKeys.startDate",
+    "endDate": "sortKeys.endDate",
+    "createdAt": "createdAt",
+    "updatedAt": "updatedAt",
+}
+"""The key of each sort field. `status` and `type` need none: their lists are the sublists in a row."""
+
+INDEXES: tuple[tuple[str, ...], ...] = (
+    ("lists", "_id"),
+    *(("lists", key, "_id") for key in SORT_KEYS.values()),
+    ("terms",),
+)
+MADE_FOR_LISTS = ("lists", "sortKeys", "terms")
+"""The fields of a document that only its indexes need."""
+
+SAMPLED = 128
+SMALL = 2_000
+"""Lists up to this size are read without a bound."""
+
+_UNSET_TIME = datetime(1, 1, 1, tzinfo=UTC)
+_UNSET_NUMBER = -1.0
+_END_OF_WORDS = "\U0010ffff"
+
+
+def list_name(org: str, status: str | None = None, type_: str | None = None) -> str:
+    """The list of the org's campaigns with that status and type; None: any."""
+    return f"{status or '*'}|{type_ or '*'}|{org}"
+
+
+def listed(
+    document: Document, words: Sequence[str], *, org: str, status: CampaignStatus, type_: CampaignType
+) -> Document:
+    """What lists need of a campaign's `document` beside it: its lists, sort keys, and search terms."""
+    lists = [list_name(org, s, t) for s in (None, status) for t in (None, type_)]
+    if zlib.crc32(document["_id"].encode()) % SAMPLED == 0:
+        lists += [sample_name(name) for name in lists]
+    budget = document["budget"]
+    return {
+        "lists": lists,
+        "sortKeys": {
+            "budget": _UNSET_NUMBER if budget is None else budget,
+            "startDate": document["startDate"] or _UNSET_TIME,
+            "endDate": document["endDate"] or _UNSET_TIME,
+        },
+        "terms": [f"{org} {word}" for word in words],
+    }
+
+
+def sample_name(name: str) -> str:
+    """The list of one row of 128 of the list `name`."""
+    return f"~{name}"
+
+
+def search_condition(query: CampaignQuery) -> Document:
+    """What the matches of a search meet. The longest word goes first: it is likely the rarest."""
+    first, *others = (
+        {"terms": {"$elemMatch": {"$gte": start, "$lt": f"{start}{_END_OF_WORDS}"}}}
+        for start in (f"{query.org} {word}" for word in sorted(query.words or (), key=len, reverse=True))
+    )
+    condition: Document = {**first, "lists": list_name(query.org, query.status, query.type)}
+    if others:
+        condition["$and"] = others
+    return condition
+
+
+def order_of(sort: SortField, *, descending: bool) -> list[tuple[str, int]]:
+    """The sort of a query; ties by id in the same direction, so that an index has it."""
+    direction = -1 if descending else 1
+    key = SORT_KEYS.get(sort, sort)
+    return [(key, direction), ("_id", direction)]
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """`take` rows of the list `name`, which has `size`, after `skip` in the order of `key` (None: of ids)."""
+
+    name: str
+    size: int
+    key: str | None
+    descending: bool
+    skip: int
+    take: int
+
+    @property
+    def depth(self) -> int:
+        """How many rows of the list are read."""
+        return self.skip + self.take
+
+    @property
+    def order(self) -> list[tuple[str, int]]:
+        """The sort of the query."""
+        direction = -1 if self.descending else 1
+        return [(key, direction) for key in (self.key, "_id") if key is not None]
+
+    def from_the_other_end(self) -> "Stretch":
+        """The same rows, in the opposite order."""
+        left = self.size - self.depth
+        return Stretch(self.name, self.size, self.key, not self.descending, left, self.take)
+
+
+def stretches(query: CampaignQuery, tallies: Tallies) -> Iterator[Stretch]:
+    """The stretches of lists, in order, that make up the page."""
+    skip, wanted = (query.page - 1) * query.limit, query.limit
+    for status, type_ in _sublists(query):
+        size = total_of(tallies, status, type_)
+        take = min(wanted, size - skip)
+        if take > 0:
+            name, key = list_name(query.org, status, type_), SORT_KEYS.get(query.sort)
+            yield Stretch(name, size, key, query.descending, skip, take)
+            wanted -= take
+        skip = max(skip - size, 0)
+
+
+def _sublists(query: CampaignQuery) -> list[tuple[str | None, str | None]]:
+    if query.sort == "status" and query.status is None:
+        statuses = sorted(get_args(CampaignStatus), reverse=query.descending)
+        return [(status, query.type) for status in statuses]
+    if query.sort == "type" and query.type is None:
+        types = sorted(get_args(CampaignType), reverse=query.descending)
+        return [(query.status, type_) for type_ in types]
+    return [(query.status, query.type)]
+
+
+def total_of(tallies: Tallies, status: str | None, type_: str | None) -> int:
+    """How many campaigns have that status and type; None: any."""
+    return sum(n for (s, t), n in tallies.items() if status in (None, s) and type_ in (None, t))
+
+
+class CampaignListing:
+    """Finds the ids of a page, and the total."""
+
+    def __init__(self, database: Database, rows: Collection, tallies: MongoTallies) -> None:
+        self._client = database.client
+        self._rows = rows
+        self._tallies = tallies
+
+    async def prepare(self) -> None:
+        """Create the indexes."""
+        for keys in INDEXES:
+            await self._rows.create_index([(key, 1) for key in keys])
+
+    async def page(self, query: CampaignQuery, projection: Document) -> tuple[list[Document], int]:
+        """The page's documents, and the total, of one snapshot."""
+        async with (
+            await self._client.start_session() as session,
+            session.start_transaction(read_concern=ReadConcern("snapshot")),
+        ):
+            if query.words is None:
+                ids, total, tallies_read = await self._listed(query, session)
+            else:
+                ids, total, tallies_read = *await self._found(query, session), 0
+            rows = self._rows.find({"_id": {"$in": ids}}, projection, session=session)
+            by_id = {row["_id"]: row async for row in rows}
+        if tallies_read > ROWS_TO_FOLD:
+            await self._tallies.fold(query.org)
+        return [by_id[campaign_id] for campaign_id in ids], total
+
+    async def _listed(self, query: CampaignQuery, session: Session) -> tuple[list[str], int, int]:
+        tallies, rows = await self._tallies.read(query.org, session)
+        ids: list[str] = []
+        for stretch in stretches(query, tallies):
+            ids += await self._ids(stretch, session)
+        return ids, total_of(tallies, query.status, query.type), rows
+
+    async def _found(self, query: CampaignQuery, session: Session) -> tuple[list[str], int]:
+        condition = search_condition(query)
+        total = await self._rows.count_documents(condition, session=session)
+        rows = self._rows.find(condition, {"_id": True}, session=session)
+        rows = rows.sort(order_of(query.sort, descending=query.descending))
+        rows = rows.skip((query.page - 1) * query.limit).limit(query.limit)
+        return [row["_id"] async for row in rows], total
+
+    async def _ids(self, stretch: Stretch, session: Session) -> list[str]:
+        if stretch.skip > stretch.size - stretch.depth:
+            return (await self._ids(stretch.from_the_other_end(), session))[::-1]
+        if stretch.size > SMALL:
+            bound = await self._bound(stretch, session)
+            if bound is not None:
+                ids = await self._walk(stretch, session, bound)
+                if len(ids) == stretch.take:
+                    return ids
+        return await self._walk(stretch, session, {})
+
+    async def _bound(self, stretch: Stretch, session: Session) -> Document | None:
+        """A condition that all rows up to the stretch's end are likely to meet; None: there is none."""
+        position = sample_position(stretch.depth)
+        key = stretch.key or "_id"
+        if position * SAMPLED >= stretch.size:
+            return None
+        sample = self._rows.find({"lists": sample_name(stretch.name)}, {key: True}, session=session)
+        found = await sample.sort(stretch.order).skip(position).limit(1).to_list(1)
+        if not found:
+            return None
+        value: Any = found[0]
+        for name in key.split("."):
+            value = value[name]
+        return {key: {"$gte" if stretch.descending else "$lte": value}}
+
+    async def _walk(self, stretch: Stretch, session: Session, bound: Document) -> list[str]:
+        rows = self._rows.find({"lists": stretch.name, **bound}, {"_id": True}, session=session)
+        rows = rows.sort(stretch.order).skip(stretch.skip).limit(stretch.take)
+        return [row["_id"] async for row in rows]
+
+
+def sample_position(depth: int) -> int:
+    """The row of the sample that lies behind the first `depth` rows, but for one time in a thousand.
+
+    The rows before the sample's n-th (from 0) are SAMPLED * (n + 1) on average, with a deviation of
+    SAMPLED * sqrt(n + 1): three and a half of them are left as a margin.
+    """
+    expected = depth / SAMPLED
+    return math.ceil(expected + 3.5 * math.sqrt(expected + 4)) - 1
