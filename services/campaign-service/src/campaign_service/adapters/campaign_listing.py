@@ -54,6 +54,7 @@ SMALL = 2_000
 _UNSET_TIME = datetime(1, 1, 1, tzinfo=UTC)
 _UNSET_NUMBER = -1.0
 _END_OF_WORDS = "\U0010ffff"
+_ONLY_ID = {"_id": True}
 
 
 def list_name(org: str, status: str | None = None, type_: str | None = None) -> str:
@@ -85,8 +86,24 @@ def sample_name(name: str) -> str:
     return f"~{name}"
 
 
-def search_condition(query: CampaignQuery) -> Document:
-    """What the matches of a search meet. The longest word goes first: it is likely the rarest."""
+@dataclass(frozen=True, slots=True)
+class Find:
+    """A query of the campaigns: what MongoDB is asked."""
+
+    filter: Document
+    order: list[tuple[str, int]]
+    skip: int
+    limit: int
+    projection: Document
+
+
+def _order(key: str | None, *, descending: bool) -> list[tuple[str, int]]:
+    """By `key` (None: only by id), ties by id in the same direction, so that an index has it."""
+    return [(name, -1 if descending else 1) for name in (key, "_id") if name is not None]
+
+
+def search_find(query: CampaignQuery) -> Find:
+    """The ids of a page of matches. The longest word goes first: it is likely the rarest."""
     first, *others = (
         {"terms": {"$elemMatch": {"$gte": start, "$lt": f"{start}{_END_OF_WORDS}"}}}
         for start in (f"{query.org} {word}" for word in sorted(query.words or (), key=len, reverse=True))
@@ -94,14 +111,8 @@ def search_condition(query: CampaignQuery) -> Document:
     condition: Document = {**first, "lists": list_name(query.org, query.status, query.type)}
     if others:
         condition["$and"] = others
-    return condition
-
-
-def order_of(sort: SortField, *, descending: bool) -> list[tuple[str, int]]:
-    """The sort of a query; ties by id in the same direction, so that an index has it."""
-    direction = -1 if descending else 1
-    key = SORT_KEYS.get(sort, sort)
-    return [(key, direction), ("_id", direction)]
+    order = _order(SORT_KEYS.get(query.sort, query.sort), descending=query.descending)
+    return Find(condition, order, (query.page - 1) * query.limit, query.limit, _ONLY_ID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +131,28 @@ class Stretch:
         """How many rows of the list are read."""
         return self.skip + self.take
 
-    @property
-    def order(self) -> list[tuple[str, int]]:
-        """The sort of the query."""
-        direction = -1 if self.descending else 1
-        return [(key, direction) for key in (self.key, "_id") if key is not None]
-
     def from_the_other_end(self) -> "Stretch":
         """The same rows, in the opposite order."""
         left = self.size - self.depth
         return Stretch(self.name, self.size, self.key, not self.descending, left, self.take)
+
+
+def walk_find(stretch: Stretch, bound: Document) -> Find:
+    """The ids of a stretch; `bound`: a condition that all rows up to its end are thought to meet."""
+    order = _order(stretch.key, descending=stretch.descending)
+    return Find({"lists": stretch.name, **bound}, order, stretch.skip, stretch.take, _ONLY_ID)
+
+
+def sample_find(stretch: Stretch) -> Find:
+    """A row of the sample that lies behind the stretch's end, but for one time in a thousand.
+
+    Before the sample's n-th row (from 0) lie SAMPLED * (n + 1) rows on average, with a deviation of
+    SAMPLED * sqrt(n + 1): three and a half of them are left as a margin.
+    """
+    expected = stretch.depth / SAMPLED
+    position = math.ceil(expected + 3.5 * math.sqrt(expected + 1)) - 1
+    order = _order(stretch.key, descending=stretch.descending)
+    return Find({"lists": sample_name(stretch.name)}, order, position, 1, {stretch.key or "_id": True})
 
 
 def stretches(query: CampaignQuery, tallies: Tallies) -> Iterator[Stretch]:
@@ -193,54 +216,42 @@ class CampaignListing:
         tallies, rows = await self._tallies.read(query.org, session)
         ids: list[str] = []
         for stretch in stretches(query, tallies):
-            ids += await self._ids(stretch, session)
+            ids += await self._stretch(stretch, session)
         return ids, total_of(tallies, query.status, query.type), rows
 
     async def _found(self, query: CampaignQuery, session: Session) -> tuple[list[str], int]:
-        condition = search_condition(query)
-        total = await self._rows.count_documents(condition, session=session)
-        rows = self._rows.find(condition, {"_id": True}, session=session)
-        rows = rows.sort(order_of(query.sort, descending=query.descending))
-        rows = rows.skip((query.page - 1) * query.limit).limit(query.limit)
-        return [row["_id"] async for row in rows], total
+        find = search_find(query)
+        total = await self._rows.count_documents(find.filter, session=session)
+        return await self._ids(find, session), total
 
-    async def _ids(self, stretch: Stretch, session: Session) -> list[str]:
+    async def _stretch(self, stretch: Stretch, session: Session) -> list[str]:
         if stretch.skip > stretch.size - stretch.depth:
-            return (await self._ids(stretch.from_the_other_end(), session))[::-1]
+            return (await self._stretch(stretch.from_the_other_end(), session))[::-1]
         if stretch.size > SMALL:
             bound = await self._bound(stretch, session)
             if bound is not None:
-                ids = await self._walk(stretch, session, bound)
+                ids = await self._ids(walk_find(stretch, bound), session)
                 if len(ids) == stretch.take:
                     return ids
-        return await self._walk(stretch, session, {})
+        return await self._ids(walk_find(stretch, {}), session)
 
     async def _bound(self, stretch: Stretch, session: Session) -> Document | None:
         """A condition that all rows up to the stretch's end are likely to meet; None: there is none."""
-        position = sample_position(stretch.depth)
-        key = stretch.key or "_id"
-        if position * SAMPLED >= stretch.size:
+        find = sample_find(stretch)
+        if find.skip * SAMPLED >= stretch.size:
             return None
-        sample = self._rows.find({"lists": sample_name(stretch.name)}, {key: True}, session=session)
-        found = await sample.sort(stretch.order).skip(position).limit(1).to_list(1)
+        found = await self._run(find, session)
         if not found:
             return None
+        key = stretch.key or "_id"
         value: Any = found[0]
         for name in key.split("."):
             value = value[name]
         return {key: {"$gte" if stretch.descending else "$lte": value}}
 
-    async def _walk(self, stretch: Stretch, session: Session, bound: Document) -> list[str]:
-        rows = self._rows.find({"lists": stretch.name, **bound}, {"_id": True}, session=session)
-        rows = rows.sort(stretch.order).skip(stretch.skip).limit(stretch.take)
-        return [row["_id"] async for row in rows]
+    async def _ids(self, find: Find, session: Session) -> list[str]:
+        return [row["_id"] for row in await self._run(find, session)]
 
-
-def sample_position(depth: int) -> int:
-    """The row of the sample that lies behind the first `depth` rows, but for one time in a thousand.
-
-    The rows before the sample's n-th (from 0) are SAMPLED * (n + 1) on average, with a deviation of
-    SAMPLED * sqrt(n + 1): three and a half of them are left as a margin.
-    """
-    expected = depth / SAMPLED
-    return math.ceil(expected + 3.5 * math.sqrt(expected + 4)) - 1
+    async def _run(self, find: Find, session: Session) -> list[Document]:
+        cursor = self._rows.find(find.filter, find.projection, session=session).sort(find.order)
+        return await cursor.skip(find.skip).limit(find.limit).to_list(find.limit)
