@@ -1,8 +1,13 @@
-"""The API on a real database, with a small Telegram beside it."""
+"""The API on a real database, with a small Telegram beside it, and the Telegram simulator."""
 
 import base64
+import json
+import socket
+import subprocess
+import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -15,6 +20,7 @@ from execution_service.settings import Settings
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pydantic import SecretStr
 
+DEADLINE = 20.0
 SECRET = "a-secret-of-at-least-thirty-two-bytes"
 INTERNAL_TOKEN = "the-internal-token"
 KEYS = "k1:" + base64.b64encode(b"k" * 32).decode()
@@ -84,3 +90,50 @@ async def api(wiring: Wiring, token: Callable[..., str]) -> AsyncIterator[httpx.
     headers = {"Authorization": f"Bearer {token()}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client:
         yield client
+
+
+@dataclass(frozen=True)
+class Telegram:
+    """The simulator; every test has a bot of its own, so its ledger can be read by bot."""
+
+    url: str
+
+    def configure(self, **settings: Any) -> None:
+        """Set faults; what is not named goes back to no faults and no limits."""
+        calm = {
+            "bot_per_second": 0, "chat_per_second": 0, "group_per_minute": 0, "blocked_share": 0,
+            "not_found_share": 0, "server_error_share": 0, "dropped_share": 0, "slow_share": 0,
+            "burst_429_every_seconds": 0, "unauthorized_tokens": [], "blocked_chats": [],
+        }  # fmt: skip
+        httpx.patch(f"{self.url}/config", json={**calm, **settings}).raise_for_status()
+
+    def ledger(self, bot: int) -> list[dict[str, Any]]:
+        """Every send of `bot`, in order."""
+        lines = httpx.get(f"{self.url}/ledger", params={"bot_id": bot}, timeout=20).text.splitlines()
+        return [json.loads(line) for line in lines]
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def simulator() -> Iterator[Telegram]:
+    """A simulator process."""
+    port = _free_port()
+    command = [sys.executable, "-m", "telegram_simulator", "--host", "127.0.0.1", "--port", str(port)]
+    process = subprocess.Popen(command)
+    telegram = Telegram(f"http://127.0.0.1:{port}")
+    until = time.monotonic() + DEADLINE
+    while True:
+        try:
+            httpx.get(f"{telegram.url}/healthz").raise_for_status()
+            break
+        except httpx.HTTPError:
+            assert time.monotonic() < until, "the simulator did not start"
+            time.sleep(0.05)
+    yield telegram
+    process.terminate()
+    process.wait()

@@ -1,20 +1,15 @@
 """Planner and workers on a real database and Redis, against the Telegram simulator."""
 
 import asyncio
-import json
 import secrets
-import socket
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import httpx
 import pytest
 from contracts.catalogue import decode
 from contracts.envelope import AnyEvent, Envelope, new_event
@@ -25,6 +20,7 @@ from contracts.events.campaign import (
     ExecutionSnapshot,
     FrozenMessage,
 )
+from contracts.events.delivery import DeliveryRecorded
 from contracts.ids import new_id
 from execution_service.application.accept_execution import accept_execution
 from execution_service.bootstrap_engine import EngineWiring, make_planner, make_steering
@@ -43,59 +39,12 @@ DEADLINE = 20.0
 _TIMES = ("paused_at", "resumed_at", "cancelled_at", "deleted_at", "failed_at")
 
 
-@dataclass(frozen=True)
-class Telegram:
-    """The simulator; every test has a bot of its own, so its ledger can be read by bot."""
-
-    url: str
-
-    def configure(self, **settings: Any) -> None:
-        """Set faults; what is not named goes back to no faults and no limits."""
-        calm = {
-            "bot_per_second": 0, "chat_per_second": 0, "group_per_minute": 0, "blocked_share": 0,
-            "not_found_share": 0, "server_error_share": 0, "dropped_share": 0, "slow_share": 0,
-            "burst_429_every_seconds": 0, "unauthorized_tokens": [], "blocked_chats": [],
-        }  # fmt: skip
-        httpx.patch(f"{self.url}/config", json={**calm, **settings}).raise_for_status()
-
-    def ledger(self, bot: int) -> list[dict[str, Any]]:
-        """Every send of `bot`, in order."""
-        lines = httpx.get(f"{self.url}/ledger", params={"bot_id": bot}, timeout=20).text.splitlines()
-        return [json.loads(line) for line in lines]
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-@pytest.fixture(scope="session")
-def simulator() -> Iterator[Telegram]:
-    """A simulator process."""
-    port = _free_port()
-    command = [sys.executable, "-m", "telegram_simulator", "--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(command)
-    telegram = Telegram(f"http://127.0.0.1:{port}")
-    until = time.monotonic() + DEADLINE
-    while True:
-        try:
-            httpx.get(f"{telegram.url}/healthz").raise_for_status()
-            break
-        except httpx.HTTPError:
-            assert time.monotonic() < until, "the simulator did not start"
-            time.sleep(0.05)
-    yield telegram
-    process.terminate()
-    process.wait()
-
-
 @dataclass
 class Engine:
     """One service on an empty database with one bot."""
 
     wiring: EngineWiring
-    telegram: Telegram
+    telegram: Any
     bot: Bot
     versions: int = 1
 
@@ -128,6 +77,7 @@ class Engine:
         execution_id: str | None = None,
         end_date: datetime | None = None,
         audience: dict[str, Any] | None = None,
+        bot_id: str | None = None,
         **options: Any,
     ) -> Envelope[CampaignStarted]:
         """A `campaign.started` event."""
@@ -140,6 +90,7 @@ class Engine:
             options=ExecutionOptions(**options),
             sampling_seed=campaign_id,
             end_date=end_date,
+            bot_id=bot_id,
         )
         data = CampaignStarted(
             campaign_id=campaign_id, name="Sale", type="message", status="active",
@@ -233,10 +184,40 @@ class Engine:
         """Poll `check` until it holds."""
         await eventually(check, "it did not come about")
 
-    def deliveries(self) -> Counter[int]:
+    async def new_bot(self, **settings: Any) -> Bot:
+        """Another bot."""
+        return await new_bot(self.wiring, **settings)
+
+    def sends(self, bot: Bot | None = None) -> list[dict[str, Any]]:
+        """Every send of the bot, as Telegram saw it."""
+        return self.telegram.ledger((bot or self.bot).telegram_id)  # type: ignore[no-any-return]
+
+    def deliveries(self, bot: Bot | None = None) -> Counter[int]:
         """How often each chat was delivered to, as Telegram saw it."""
-        rows = self.telegram.ledger(self.bot.telegram_id)
-        return Counter(row["chat_id"] for row in rows if row["message_id"] is not None)
+        return Counter(row["chat_id"] for row in self.sends(bot) if row["message_id"] is not None)
+
+    async def states(self, execution_id: str) -> Counter[str]:
+        """The execution's shards by state."""
+        rows = await self.database["shards"].find({"executionId": execution_id}).to_list(None)
+        return Counter(row["state"] for row in rows)
+
+    async def ledger_agrees(self, execution_id: str) -> dict[str, int]:
+        """The contacts by outcome, once shards, windows, their rows and the events all say the same."""
+        counts = await self.counts(execution_id)
+        assert await self.wiring.ledger.count(execution_id) == counts
+        page = await self.wiring.ledger.page(execution_id, status=None, code=None, limit=10**6, cursor=None)
+        assert Counter(row.status for row in page.rows) == Counter(counts)
+        assert len({row.contact_id for row in page.rows}) == len(page.rows)
+        told: Counter[str] = Counter()
+        ids = []
+        for event in await self.events():
+            if isinstance(event.data, DeliveryRecorded) and event.data.execution_id == execution_id:
+                ids.append(event.id)
+                for row in event.data.tally:
+                    told[row.status] += row.count
+        assert told == Counter(counts)
+        assert len(ids) == len(set(ids))
+        return counts
 
 
 async def eventually(check: Callable[[], Awaitable[bool]], message: str) -> None:
@@ -247,11 +228,23 @@ async def eventually(check: Callable[[], Awaitable[bool]], message: str) -> None
         await asyncio.sleep(0.02)
 
 
+async def new_bot(wiring: EngineWiring, *, per_second: int = 1_000, default: bool = False) -> Bot:
+    """A bot of acme that Telegram knows."""
+    telegram_id, bot_id = secrets.randbelow(10**12) + 10**6, new_id("bot")
+    bot = Bot(
+        bot_id, "acme", "Bot", telegram_id, None,
+        wiring.bots.seal(f"{telegram_id}:a-secret-of-the-bot", org="acme", bot_id=bot_id),
+        BotLimits(per_second=per_second), default, wiring.clock.now(),
+    )  # fmt: skip
+    await wiring.transactions.run(lambda tx: wiring.bots.insert(tx, bot))
+    return bot
+
+
 @pytest.fixture
 async def engine(
     mongo_url: str,
     redis_url: str,
-    simulator: Telegram,
+    simulator: Any,
     mongo_database: AsyncIOMotorDatabase[dict[str, Any]],
 ) -> AsyncIterator[Engine]:
     """A fresh engine: small shards and windows, so that little data has many of them."""
@@ -275,13 +268,6 @@ async def engine(
     wiring = EngineWiring(settings, service=mongo_database.name)
     await wiring.prepare_engine()
     simulator.configure()
-    telegram_id = secrets.randbelow(10**12) + 10**6
-    bot_id = new_id("bot")
-    bot = Bot(
-        bot_id, "acme", "Bot", telegram_id, None,
-        wiring.bots.seal(f"{telegram_id}:a-secret-of-the-bot", org="acme", bot_id=bot_id),
-        BotLimits(per_second=1_000), True, wiring.clock.now(),
-    )  # fmt: skip
-    await wiring.transactions.run(lambda tx: wiring.bots.insert(tx, bot))
+    bot = await new_bot(wiring, default=True)
     yield Engine(wiring, simulator, bot)
     await wiring.close()

@@ -25,25 +25,6 @@ T = TypeVar("T")
 STATUSES = ("successful", "failed", "skipped", "unknown")
 
 
-async def ledger_agrees(engine: Any, execution_id: str) -> dict[str, int]:
-    """The contacts by outcome, once shards, windows, their rows and the events all say the same."""
-    counts = await engine.counts(execution_id)
-    assert await engine.wiring.ledger.count(execution_id) == counts
-    page = await engine.wiring.ledger.page(execution_id, status=None, code=None, limit=10**6, cursor=None)
-    assert Counter(row.status for row in page.rows) == Counter(counts)
-    assert len({row.contact_id for row in page.rows}) == len(page.rows)
-    told: Counter[str] = Counter()
-    ids = []
-    for event in await engine.events():
-        if isinstance(event.data, DeliveryRecorded) and event.data.execution_id == execution_id:
-            ids.append(event.id)
-            for row in event.data.tally:
-                told[row.status] += row.count
-    assert told == Counter(counts)
-    assert len(ids) == len(set(ids))
-    return counts  # type: ignore[no-any-return]  # the fixture's type is not importable here
-
-
 async def test_every_contact_has_the_outcome_that_telegram_saw(engine: Any) -> None:
     engine.telegram.configure(
         blocked_share=0.05, not_found_share=0.02, server_error_share=0.03, dropped_share=0.02,
@@ -55,7 +36,7 @@ async def test_every_contact_has_the_outcome_that_telegram_saw(engine: Any) -> N
     async with engine.working():
         assert await make_planner(engine.wiring).run_once("planner")
         await engine.ended(execution_id)
-    counts = await ledger_agrees(engine, execution_id)
+    counts = await engine.ledger_agrees(execution_id)
     assert sum(counts.values()) == 410
     assert counts["skipped"] == 10
     delivered = engine.deliveries()
@@ -119,7 +100,7 @@ async def test_a_worker_that_dies_with_a_window_open_leaves_it_unknown_and_nobod
     await expire(engine, lease)
     async with engine.working():
         await engine.ended(execution_id)
-    counts = await ledger_agrees(engine, execution_id)
+    counts = await engine.ledger_agrees(execution_id)
     assert counts == {"successful": 110, "failed": 0, "skipped": 0, "unknown": 10}
     page = await engine.wiring.ledger.page(execution_id, status="unknown", code=None, limit=100, cursor=None)
     assert {row.contact_id for row in page.rows} == intended
@@ -198,7 +179,7 @@ async def test_a_commit_whose_answer_is_lost_takes_effect_once(engine: Any) -> N
     await asyncio.wait({running})
     await worker.close()
     assert flaky.lost >= 8  # four windows, opened and closed
-    counts = await ledger_agrees(engine, execution_id)
+    counts = await engine.ledger_agrees(execution_id)
     assert counts == {"successful": 100, "failed": 0, "skipped": 0, "unknown": 0}
     assert engine.deliveries() == Counter(range(1, 101))
 
@@ -223,7 +204,7 @@ async def test_a_worker_that_is_told_to_stop_leaves_nothing_unknown(engine: Any)
         assert not await engine.database["shards"].count_documents({"state": "leased"})
     async with engine.working("last"):
         await engine.ended(execution_id)
-    counts = await ledger_agrees(engine, execution_id)
+    counts = await engine.ledger_agrees(execution_id)
     assert counts == {"successful": 400, "failed": 0, "skipped": 0, "unknown": 0}
     assert engine.deliveries() == Counter(range(1, 401))
 
@@ -240,7 +221,7 @@ async def test_a_refused_token_fails_the_execution_and_leaves_the_rest_pending(e
             return await engine.database["shards"].count_documents({"state": {"$ne": "parked"}}) == 0
 
         await engine.eventually(all_parked)
-    assert await ledger_agrees(engine, execution_id) == dict.fromkeys(STATUSES, 0)
+    assert await engine.ledger_agrees(execution_id) == dict.fromkeys(STATUSES, 0)
     failed = [event.data for event in await engine.events() if isinstance(event.data, ExecutionFailed)]
     assert [(event.failure.code, event.totals.targeted, event.shards_failed) for event in failed] == [
         ("BOT_UNAUTHORIZED", 300, 6)
@@ -293,7 +274,7 @@ async def test_an_emptied_limiter_slows_but_loses_and_doubles_nobody(engine: Any
             *[key async for key in worker.redis.scan_iter(f"*{engine.bot.telegram_id}*")]
         )
         await engine.ended(execution_id)
-    assert await ledger_agrees(engine, execution_id) == {
+    assert await engine.ledger_agrees(execution_id) == {
         "successful": 300, "failed": 0, "skipped": 0, "unknown": 0,
     }  # fmt: skip
     assert engine.deliveries() == Counter(range(1, 301))
