@@ -27,6 +27,8 @@ class ServiceSettings(BaseSettings):
     mongo_url: SecretStr
     mongo_timeout_ms: int = 2_500
     """How long one API request may wait for MongoDB before it answers 503."""
+    request_timeout_seconds: float = Field(default=2.8, gt=0)
+    """How long one API request may take to begin its answer, for whatever reason, before it answers 503."""
     consumer_max_attempts: int = 5
     """Attempts at an event that fails for a reason nobody foresaw, before it is parked."""
     consumer_retry_seconds: float = 0.2

@@ -1,7 +1,9 @@
 """The parts that every service's bootstrap puts together the same way."""
 
+import asyncio
 from collections.abc import Mapping
 
+import pymongo
 from contracts.envelope import EventData
 from pymongo.errors import PyMongoError
 
@@ -22,6 +24,9 @@ from service_kit.outbox.waiting_rows import MongoWaitingRows
 from service_kit.process import owner_name
 from service_kit.settings import ServiceSettings
 
+READY_SECONDS = 0.8
+"""Less than the second that a Kubernetes probe waits by default."""
+
 
 class ServiceWiring:
     """Clients and kit parts of one process of `service` (such as `campaign-service`).
@@ -41,10 +46,12 @@ class ServiceWiring:
         self._publisher: KafkaPublisher | None = None
 
     async def database_answers(self) -> bool:
-        """Readiness: a ping comes back."""
+        """Readiness: a ping comes back at once. False also when all of the driver's threads are taken."""
         try:
-            await self.client.admin.command("ping")
-        except PyMongoError:
+            async with asyncio.timeout(READY_SECONDS):
+                with pymongo.timeout(READY_SECONDS):
+                    await self.client.admin.command("ping")
+        except (PyMongoError, TimeoutError):
             return False
         return True
 

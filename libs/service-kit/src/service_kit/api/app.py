@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Security
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from service_kit.api.deadline import Deadline
 from service_kit.api.errors import failure, install
 from service_kit.api.implied import SCHEME
 from service_kit.api.middleware import LimitBody, Observe
@@ -106,6 +107,12 @@ def create_api(
     app.state.authenticator = Authenticator(settings)
     app.state.idempotency = idempotency
     install(app, statuses)
+    app.add_middleware(
+        Deadline,
+        seconds=settings.request_timeout_seconds,
+        database_seconds=settings.mongo_timeout_ms / 1000,
+        raw_paths=tuple(raw_paths),
+    )
     app.add_middleware(LimitBody, max_bytes=settings.max_body_bytes, raw_paths=tuple(raw_paths))
     app.add_middleware(Observe)
     for router in routers:
