@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -178,7 +179,9 @@ async def test_mending_a_failed_execution_sends_exactly_to_those_who_are_pending
     before, after = engine.deliveries(slow), engine.deliveries()
     assert before + after == Counter(range(1, 301))
     assert before
-    assert after
+    mended_text = sha256(b"Mended").hexdigest()
+    assert {row["text_sha256"] for row in engine.sends()} == {mended_text}
+    assert mended_text not in {row["text_sha256"] for row in engine.sends(slow)}
     counts = await engine.ledger_agrees(execution_id)
     assert counts == {"successful": 300, "failed": 0, "skipped": 0, "unknown": 0}
     told = [event.data for event in await engine.events()]
@@ -211,6 +214,31 @@ async def test_a_failure_before_planning_is_mended_by_planning_the_audience_of_t
     assert set(engine.deliveries()) == set(range(21, 31))
     state = await engine.database["shards"].find_one({"executionId": execution_id})
     assert state["steps"] == 2
+
+
+async def test_a_planner_of_the_life_before_plans_nobody_of_the_next(engine: Any) -> None:
+    await engine.contacts(range(1, 301), segments=["a"])
+    await engine.contacts(range(301, 321), segments=["b"])
+    started = engine.started(segments=["a"])
+    execution_id = await engine.accept(started)
+    walk, pages = engine.wiring.contacts.walk, 0
+
+    async def walk_and_mend(*args: Any, **kwargs: Any) -> Any:
+        nonlocal pages
+        pages += 1
+        if pages == 3:
+            await engine.wiring.finish.fail(await engine.execution(execution_id), "BOT_UNAUTHORIZED")
+            mended = started.data.snapshot.model_copy(update={"audience": AudienceDefinition(segments=["b"])})
+            await engine.steer(CampaignResumed, started, snapshot=mended)
+        return await walk(*args, **kwargs)
+
+    engine.wiring.contacts.walk = walk_and_mend
+    assert await make_planner(engine.wiring).run_once("planner")
+    before = (await engine.execution(execution_id)).plan
+    assert (before.done, before.targeted) == (False, 100)
+    assert await make_planner(engine.wiring).run_once("other")
+    after = (await engine.execution(execution_id)).plan
+    assert (after.done, after.targeted) == (True, 120)
 
 
 async def test_a_snapshot_with_other_messages_is_poison_once_contacts_are_planned(engine: Any) -> None:

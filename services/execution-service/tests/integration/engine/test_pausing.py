@@ -14,6 +14,7 @@ from execution_service.application.prepare_window import PrepareWindow
 from execution_service.bootstrap_engine import make_planner
 from execution_service.bootstrap_worker import Worker
 from execution_service.domain.window import candidates
+from pymongo.errors import AutoReconnect
 from service_kit.errors import AlreadyHandled
 
 pytestmark = pytest.mark.integration
@@ -72,19 +73,26 @@ async def test_twenty_pauses_during_a_large_execution_stop_in_time_and_lose_and_
     assert await completions(engine) == 1
 
 
-async def test_a_runner_that_waits_for_a_slow_bot_stops_too(engine: Any) -> None:
-    slow = await engine.new_bot(per_second=2)
-    await engine.contacts(range(1, 301))
+async def test_runners_that_wait_for_a_slow_bot_stop_too_and_leave_its_slots_to_others(engine: Any) -> None:
+    slow = await engine.new_bot(per_second=1)
+    await engine.contacts(range(1, 401))
     started = engine.started(bot_id=slow.bot_id)
     execution_id = await engine.accept(started)
     assert await make_planner(engine.wiring).run_once("planner")
-    async with engine.working():
-        await engine.eventually(sent_at_least(engine, 3, slow))
+    async with engine.working() as worker:
+        asked, reserve = [], worker.run_shard._limiter.reserve
+
+        async def noted(*args: Any, **kwargs: Any) -> Any:
+            asked.append(time.time())
+            return await reserve(*args, **kwargs)
+
+        worker.run_shard._limiter.reserve = noted
+        await engine.eventually(sent_at_least(engine, 2, slow))
         await engine.steer(CampaignPaused, started)
         paused_at = time.time()
         await engine.eventually(parked(engine, execution_id))
-        assert time.time() - paused_at < 2 * PROMISED
         assert engine.sends(slow)[-1]["at"] - paused_at < PROMISED
+        assert asked[-1] - paused_at < PROMISED
 
 
 async def test_a_process_that_hangs_after_its_intent_sends_nothing_once_it_was_paused(engine: Any) -> None:
@@ -111,6 +119,33 @@ async def test_a_process_that_hangs_after_its_intent_sends_nothing_once_it_was_p
         await engine.ended(execution_id)
     assert engine.deliveries() == Counter(range(1, 51))
     assert (await engine.ledger_agrees(execution_id))["unknown"] == 0
+
+
+async def test_a_database_that_is_away_between_intent_and_send_leaves_nobody_unknown(engine: Any) -> None:
+    await engine.contacts(range(1, 51))
+    execution_id = await engine.planned()
+    standing, failures = engine.wiring.executions.standing, 0
+    async with engine.working() as worker:
+        open_window = worker.run_shard._record.open
+
+        async def away(asked: str) -> Any:
+            nonlocal failures
+            engine.wiring.executions.standing = standing
+            failures += 1
+            raise AutoReconnect("connection closed")
+
+        async def slowly(*args: Any) -> Any:
+            window = await open_window(*args)
+            if not failures:
+                engine.wiring.executions.standing = away
+                await asyncio.sleep(engine.wiring.engine_settings.pause_seconds / 2)  # the look is old now
+            return window
+
+        worker.run_shard._record.open = slowly
+        await engine.ended(execution_id)
+    assert failures == 1
+    assert (await engine.ledger_agrees(execution_id))["unknown"] == 0
+    assert engine.deliveries() == Counter(range(1, 51))
 
 
 async def paused_with_one_shard(engine: Any) -> tuple[Any, str]:
