@@ -7,6 +7,7 @@ import pytest
 from contracts.events.execution import ExecutionPlanned
 from execution_service.application.plan_execution import PlanExecution
 from execution_service.bootstrap_engine import make_planner
+from execution_service.domain.audience import read_rule
 from service_kit.errors import AlreadyHandled
 from service_kit.ports import Transactions, Tx
 
@@ -119,6 +120,34 @@ async def test_test_mode_takes_testers_only_and_a_sample_grows_with_its_percenta
     assert sorted(await planned_contacts(engine, testers)) == [f"con_{n:06d}" for n in range(301, 306)]
     some = await engine.planned(target_percentage=20)
     assert 25 < len(await planned_contacts(engine, some)) < 100
+
+
+async def test_filters_and_exclusions_plan_exactly_those_whom_the_counts_foretell(engine: Any) -> None:
+    await engine.contacts(range(1, 101), segments=["a"], age=30)
+    await engine.contacts(range(101, 201), segments=["a", "vip"], age=30)
+    await engine.contacts(range(201, 301), segments=["a"], age=60)
+    await engine.contacts(range(301, 401), segments=["b"], attributes={"tier": "gold"}, age=30)
+    await engine.contacts(range(401, 411), segments=[], age=30)
+    for segments, audience, expected in (
+        (["a"], {"exclude_segments": ["vip"]}, [*range(1, 101), *range(201, 301)]),
+        (["a", "b"], {"filters": {"ageRange": [18, 45]}}, [*range(1, 201), *range(301, 401)]),
+        (["a", "b"], {"filters": {"tier": "gold"}}, range(301, 401)),
+        ([], {"filters": {"ageRange": [18, 45]}, "exclude_segments": ["a"]}, range(301, 411)),
+    ):
+        execution_id = await engine.planned(segments=segments, audience=audience)
+        people = {int(name.removeprefix("con_")) for name in await planned_contacts(engine, execution_id)}
+        assert people == set(expected)
+        rule = read_rule(segments, audience.get("filters"), audience.get("exclude_segments", []))
+        assert (await engine.execution(execution_id)).plan.targeted == len(people)
+        assert await engine.wiring.contacts.count("acme", rule) == len(people)
+
+
+async def test_filters_that_cannot_be_understood_fail_the_execution(engine: Any) -> None:
+    await engine.contacts(range(1, 11))
+    execution_id = await engine.planned(audience={"filters": {"location": "everywhere"}})
+    execution = await engine.execution(execution_id)
+    assert (execution.status, execution.failure[0]) == ("failed", "AUDIENCE_INVALID")
+    assert await planned_contacts(engine, execution_id) == []
 
 
 async def test_an_audience_of_nobody_completes_at_once(engine: Any) -> None:
