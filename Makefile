@@ -88,6 +88,10 @@ lint: .venv/.synced ## Lock file, ruff, mypy (strict), import rules
 test: lint ## Lint, unit, integration and end-to-end tests on real parts
 	@.venv/bin/pytest -q
 
+.PHONY: chaos
+chaos: .venv/.synced ## The faults that take minutes, on real parts (ARGS="-k kafka" for some)
+	@.venv/bin/pytest -q tests/chaos $(ARGS)
+
 .PHONY: demo
 demo: .venv/.synced ## The main job on real parts, every number compared (KEEP=1 leaves the stack up)
 	@KEEP=$(KEEP) $(PYTHON) -m demo

@@ -26,9 +26,9 @@ class ServiceSettings(BaseSettings):
     kafka_request_timeout_ms: int = 10_000
     mongo_url: SecretStr
     mongo_timeout_ms: int = 2_500
-    """How long one API request may wait for MongoDB before it answers 503."""
-    request_timeout_seconds: float = Field(default=2.8, gt=0)
-    """How long one API request may take to begin its answer, for whatever reason, before it answers 503."""
+    """How long MongoDB may take: to be found, for a connection, for a transaction."""
+    request_timeout_seconds: float = Field(default=2.5, gt=0.2)
+    """How long an API request may take to begin its answer before it is a 503; clients are promised 3 s."""
     consumer_max_attempts: int = 5
     """Attempts at an event that fails for a reason nobody foresaw, before it is parked."""
     consumer_retry_seconds: float = 0.2

@@ -110,7 +110,7 @@ def create_api(
     app.add_middleware(
         Deadline,
         seconds=settings.request_timeout_seconds,
-        database_seconds=settings.mongo_timeout_ms / 1000,
+        database_seconds=min(settings.mongo_timeout_ms / 1000, settings.request_timeout_seconds - 0.2),
         raw_paths=tuple(raw_paths),
     )
     app.add_middleware(LimitBody, max_bytes=settings.max_body_bytes, raw_paths=tuple(raw_paths))

@@ -8,8 +8,10 @@ import asyncio
 import json
 import os
 import secrets
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import httpx
@@ -21,15 +23,16 @@ from devstack import table
 from devstack.settings import REPOSITORY, StackSettings
 from devstack.stack import Stack
 from redis.asyncio import Redis
+from service_kit.testing.reading import Reading, firsts
 from service_kit.testing.waiting import eventually
 
 E2E_PORT_BASE = 15000
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder is an e2e test."""
+    """Everything in these two folders is an e2e test."""
     for item in items:
-        if "/tests/e2e/" in str(item.path):
+        if {"e2e", "chaos"} & set(item.path.parts):
             item.add_marker(pytest.mark.e2e)
 
 
@@ -181,6 +184,19 @@ class World:
 
         assert await eventually(seen, lambda got: got >= types, seconds=60) == types
 
+    async def take_away(self, name: str, *, hang: bool) -> None:
+        """Stop a program by SIGSTOP (it holds its connections and is silent), or by SIGKILL for good."""
+        await asyncio.to_thread(self.stack.kill, name, signal.SIGSTOP if hang else signal.SIGKILL)
+        if not hang:
+            await asyncio.to_thread(self.stack.stop, name)  # or the supervisor would start it at once
+
+    async def give_back(self, name: str, *, hang: bool) -> None:
+        """The end of `take_away`; returns at once from a hang, else when the program answers."""
+        if hang:
+            await asyncio.to_thread(self.stack.kill, name, signal.SIGCONT)
+        else:
+            await asyncio.to_thread(self.stack.start, name)
+
     async def flush_redis(self) -> None:
         """FLUSHALL."""
         client = Redis(host="127.0.0.1", port=self.stack.settings.redis_port)
@@ -209,3 +225,52 @@ async def world(stack: Stack) -> AsyncIterator[World]:
         bot_id = 100_000 + secrets.randbelow(900_000)
         token = f"{bot_id}:{secrets.token_hex(12)}"
         yield World(stack, f"org-{secrets.token_hex(4)}", telegram, sub, bot_id, token)
+
+
+@dataclass
+class KafkaOutage:
+    """Kafka away while campaigns are created and changed."""
+
+    world: World
+
+    async def run(self, *, seconds: float, hang: bool) -> None:
+        """Every write in `seconds` without Kafka succeeds; then all events are there, in order per campaign."""
+        kafka = f"127.0.0.1:{self.world.stack.settings.kafka_port}"
+        reading = await Reading(kafka, "campaign-events").begin()
+        await self.world.take_away("kafka", hang=hang)
+        try:
+            async with self.world.http("editor") as http, asyncio.TaskGroup() as group:
+                end = monotonic() + seconds
+                writers = [group.create_task(self._write_until(end, http)) for _ in range(4)]
+        finally:
+            await self.world.give_back("kafka", hang=hang)
+        expected = {key: versions for writer in writers for key, versions in writer.result().items()}
+        assert len(expected) >= 4
+
+        async def arrived() -> dict[str, list[int]]:
+            values = await reading.values()
+            return {
+                key: [json.loads(value)["sequence"] for value in firsts(values.get(key, []))]
+                for key in expected
+            }
+
+        assert await eventually(arrived, lambda seen: seen == expected, seconds=60, every=0.5) == expected
+
+    async def _write_until(self, end: float, http: httpx.AsyncClient) -> dict[str, list[int]]:
+        """Campaigns, each created and then changed a few times; the versions that were acknowledged."""
+        written: dict[str, list[int]] = {}
+        while monotonic() < end:
+            created = await http.post("/campaigns", json={"name": "Made while Kafka is away"})
+            assert created.status_code == 201, created.text
+            campaign_id = created.json()["data"]["id"]
+            for number in range(2, 6):
+                changed = await http.put(f"/campaigns/{campaign_id}", json={"name": f"Changed {number}"})
+                assert changed.status_code == 200, changed.text
+            written[campaign_id] = [1, 2, 3, 4, 5]
+        return written
+
+
+@pytest.fixture
+def kafka_outage(world: World) -> KafkaOutage:
+    """An outage of Kafka to let happen."""
+    return KafkaOutage(world)
