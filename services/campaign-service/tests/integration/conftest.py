@@ -69,9 +69,8 @@ class RunningApi:
         )
         self.database = self.client[database]
         # A socket made here would lack TCP_NODELAY, and every answer would wait 40 ms.
-        config = uvicorn.Config(
-            create_app(self.parts, SETTINGS), port=0, log_level="warning", access_log=False
-        )
+        self._app = create_app(self.parts, SETTINGS)
+        config = uvicorn.Config(self._app, port=0, log_level="warning", access_log=False)
         self._server = uvicorn.Server(config)
         self._serving: Future[None] = asyncio.run_coroutine_threadsafe(self._server.serve(), self._loop)
         self.url = f"http://127.0.0.1:{self.call(self._port())}/api/v1"
@@ -104,6 +103,10 @@ class RunningApi:
             parts.campaigns, parts.templates, parts.transactions, inbox, parts.outbox, clock
         )
         return client, parts, consumer_parts
+
+    def routes(self) -> set[str]:
+        """The paths that are served."""
+        return set(self._app.openapi()["paths"])
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`."""

@@ -73,6 +73,8 @@ async def test_a_put_is_a_merge_patch(api: httpx.AsyncClient, create: Create) ->
         ({"startDate": "2124-12-24T00:00:00Z"}, "endDate"),
         ({"unknown": 1}, "unknown"),
         ({"goals": {"clicks": 1}}, "goals.clicks"),
+        ({"unknown": None}, "unknown"),
+        ({"goals": {"clicks": None}}, "goals.clicks"),
         ({"status": "running"}, "status"),
         ([], "body"),
         ("name", "body"),
@@ -114,7 +116,19 @@ async def test_if_match_lets_one_of_many_writers_win(api: httpx.AsyncClient, cre
     [won] = [answer for answer in answers if answer.status_code == 200]
     data = await shown(api, campaign_id)
     assert data["name"] == won.json()["data"]["name"] and won.headers["ETag"] == '"2"'
-    for tag, status in [('"1", "2"', 200), ("*", 200), ('W/"2"', 412), ('"x"', 412), ("2", 400), ("", 400)]:
+    for tag, status in [
+        ('"1", "2"', 200),
+        ("*", 200),
+        ('W/"2"', 412),
+        ('"x"', 412),
+        ("2", 400),
+        ('"2" "3"', 400),
+        ("", 412),
+        (',"3",', 412),
+        (', "2"', 200),
+        ('"a,b", "2"', 200),
+        ('"2', 400),
+    ]:
         headers = {"If-Match": tag}
         answer = await api.put(f"/campaigns/{campaign_id}", json={}, headers=headers)
         assert answer.status_code == status, (tag, answer.text)

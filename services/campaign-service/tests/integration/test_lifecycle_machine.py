@@ -250,6 +250,12 @@ class CampaignLife(RuleBasedStateMachine):
                 late = self.now - campaign.at > timedelta(hours=1)
                 campaign.step("paused" if late else "active", "missed" if late else "running")
 
+    @rule(campaign=campaigns, minutes=st.sampled_from([10, 45, 200]))
+    def hold_for_a_while(self, campaign: Model, minutes: int) -> None:
+        self.pause(campaign)
+        self.time_passes(minutes)
+        self.resume(campaign)
+
     # --- what must hold
 
     def teardown(self) -> None:

@@ -13,14 +13,14 @@ import pytest
 from campaign_service.adapters.campaign_listing import (
     INDEXES,
     SAMPLED,
-    SORT_KEYS,
     Find,
     Stretch,
+    found_stretch,
     list_name,
     listed,
+    matches_find,
     sample_find,
     sample_name,
-    search_find,
     stretches,
     total_of,
     walk_find,
@@ -77,22 +77,35 @@ def test_every_page_of_every_list_comes_from_one_index_in_its_order_without_a_do
 
 
 @pytest.mark.parametrize("words", [("sum",), ("sum", "campaign"), ("s", "a", "l", "e")])
-def test_every_search_is_bounded_by_its_longest_word_and_a_list_may_be_walked_in_order(
-    words: tuple[str, ...],
-) -> None:
+def test_every_search_is_bounded_by_its_longest_word(words: tuple[str, ...]) -> None:
     for query in queries(words):
-        find = search_find(query)
+        find = matches_find(found_stretch(query))
         found = plans(Query(find.filter, find.order, find.projection), SERVED)
         assert ("terms",) in [plan.index.keys for plan in found], query
-        longest = max(words, key=len)
-        assert find.filter["terms"]["$elemMatch"]["$gte"] == f"acme {longest}"
-        if query.sort in SORT_KEYS:
-            assert any(plan.in_order for plan in found), query
+        assert find.filter["terms"]["$elemMatch"]["$gte"] == f"acme {max(words, key=len)}"
+        assert len(find.filter.get("$and", [])) == len(words) - 1
+
+
+def test_a_frequent_search_walks_its_list_in_order_unless_it_is_by_status_or_type_of_all() -> None:
+    """Those two keys have no index of their own: a search by them always sorts its matches."""
+    for query in queries(("sum", "campaign")):
+        ahead = replace(found_stretch(query), size=1_000_000, members=1_000_000)
+        by_no_index = (query.sort, getattr(query, query.sort, "")) in {("status", None), ("type", None)}
+        for stretch in (ahead, ahead.from_the_other_end()):
+            for find in (walk_find(stretch, bound_of(stretch)), sample_find(stretch)):
+                assert best(find).in_order is not by_no_index, (query, find)
 
 
 def test_a_search_is_never_covered_which_is_why_its_matches_cost_documents() -> None:
-    find = search_find(CampaignQuery("acme", words=("sum",)))
-    assert not best(find).covered
+    stretch = found_stretch(CampaignQuery("acme", words=("sum",)))
+    assert not best(matches_find(stretch)).covered
+    assert not best(walk_find(stretch, bound_of(stretch))).covered
+
+
+def test_rows_that_are_not_set_are_bounded_by_id_within_the_same_index() -> None:
+    (stretch,) = stretches(CampaignQuery("acme", sort="budget", descending=False), TALLIES)
+    plan = best(walk_find(stretch, {"sortKeys.budget": -1.0, "_id": {"$lte": "camp_7"}}))
+    assert plan.in_order and plan.covered
 
 
 def test_a_page_is_made_of_stretches_that_are_in_a_row_and_as_long_as_the_page() -> None:

@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pymongo.errors import PyMongoError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from service_kit.auth import NotAuthenticated, RoleTooLow
 from service_kit.errors import DependencyDown, Detail, FieldErrors, ServiceError
@@ -116,7 +117,19 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101
     code = _HTTP_CODES.get(error.status_code, "ERROR")
     message = _HTTP_MESSAGES.get(error.status_code, str(error.detail))
-    return failure(request, error.status_code, code, message, headers=error.headers)
+    headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
+    return failure(request, error.status_code, code, message, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """Every method of the path: Starlette names only those of the first route that has it."""
+    app: FastAPI = request.app
+    methods = (
+        getattr(route, "methods", None) or ()
+        for route in app.routes
+        if route.matches(request.scope)[0] is not Match.NONE
+    )
+    return ", ".join(sorted({method for found in methods for method in found}))
 
 
 async def _on_deep_json(request: Request, _error: Exception) -> JSONResponse:

@@ -7,7 +7,10 @@ from typing import Annotated
 from fastapi import Depends, Header
 from fastapi.exceptions import RequestValidationError
 
-_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+_MEMBER = re.compile(r'[ \t]*(?:(W/)?"([\x21\x23-\x7e\x80-\xff]*)")?[ \t]*(?:,|$)')
+"""One member of the list, or an empty one, which counts for nothing; a tag may hold a comma."""
+_TAGS = r'^(\*|(W/)?"[!#-~]{0,40}"(, ?(W/)?"[!#-~]{0,40}"){0,15})$'
+"""For the document; what is read is more lenient with spaces and length."""
 _ABSURD = 20
 """No version has so many digits."""
 
@@ -23,7 +26,9 @@ def _versions(
         Header(
             alias="If-Match",
             description="`ETag` values of the versions meant, or `*`; any other version is 412.",
+            examples=['"3"'],
             max_length=1000,
+            json_schema_extra={"pattern": _TAGS},
         ),
     ] = None,
 ) -> Collection[int] | None:
@@ -31,17 +36,19 @@ def _versions(
     if if_match is None or if_match.strip() == "*":
         return None
     versions: set[int] = set()
-    for part in if_match.split(","):
-        match = _TAG.fullmatch(part.strip())
-        if match is None:
+    place = 0
+    while place < len(if_match):
+        member = _MEMBER.match(if_match, place)
+        if member is None:
             problem = {
                 "loc": ("header", "If-Match"),
                 "msg": 'must be * or tags such as "3"',
                 "type": "value_error",
             }
             raise RequestValidationError([problem])
-        if match[1] is None and match[2].isdecimal() and len(match[2]) < _ABSURD:
-            versions.add(int(match[2]))
+        weak, tag, place = member[1], member[2] or "", member.end()
+        if weak is None and tag.isdecimal() and len(tag) < _ABSURD:
+            versions.add(int(tag))
     return versions
 
 

@@ -14,16 +14,20 @@ def _not_blank(value: str) -> str:
     return value
 
 
-Text = Annotated[str, AfterValidator(clean_text)]
+# For the document: what `clean_text` refuses, as far as a pattern can say it.
+_CLEAN = Field(json_schema_extra={"pattern": r"^[^\u0000-\u0008\u000B-\u001F\u007F-\u009F]*$"})
+
+Text = Annotated[str, AfterValidator(clean_text), _CLEAN]
 """Any clean text."""
 Name = Annotated[
     str,
     StringConstraints(min_length=1, max_length=200),
     AfterValidator(clean_text),
     AfterValidator(_not_blank),
+    _CLEAN,
 ]
 """1-200 characters, not only blanks."""
-Description = Annotated[str, StringConstraints(max_length=5000), AfterValidator(clean_text)]
+Description = Annotated[str, StringConstraints(max_length=5000), AfterValidator(clean_text), _CLEAN]
 """At most 5,000 characters."""
 ClientId = Annotated[
     str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._~@-]*$")

@@ -12,13 +12,14 @@ index's own order, and the ids come from the index alone. Then at most a hundred
   by a sort key behind which the page surely ends, found in a sample: one row of 128 is also a
   member of "~" + the list. When the bounded query answers too few rows, it is asked without a bound.
 - Sort keys have no nulls (what is not set sorts before all), because a range never spans types.
-- A search reads the matches of its longest word by the index of `terms`, and sorts their ids.
+- A search reads the matches of its longest word by the index of `terms`, counts them and sorts their
+  ids. Where matches are frequent, a bounded walk of the list meets enough of them sooner.
 """
 
 import math
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -102,22 +103,12 @@ def _order(key: str | None, *, descending: bool) -> list[tuple[str, int]]:
     return [(name, -1 if descending else 1) for name in (key, "_id") if name is not None]
 
 
-def search_find(query: CampaignQuery) -> Find:
-    """The ids of a page of matches. The longest word goes first: it is likely the rarest."""
-    first, *others = (
-        {"terms": {"$elemMatch": {"$gte": start, "$lt": f"{start}{_END_OF_WORDS}"}}}
-        for start in (f"{query.org} {word}" for word in sorted(query.words or (), key=len, reverse=True))
-    )
-    condition: Document = {**first, "lists": list_name(query.org, query.status, query.type)}
-    if others:
-        condition["$and"] = others
-    order = _order(SORT_KEYS.get(query.sort, query.sort), descending=query.descending)
-    return Find(condition, order, (query.page - 1) * query.limit, query.limit, _ONLY_ID)
-
-
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """`take` rows of the list `name`, which has `size`, after `skip` in the order of `key` (None: of ids)."""
+    """`take` rows of the list `name`, after `skip`, in the order of `key` (None: of ids).
+
+    `size`: how many rows the list has, or how many of its `members` meet all the `terms` of a search.
+    """
 
     name: str
     size: int
@@ -125,6 +116,8 @@ class Stretch:
     descending: bool
     skip: int
     take: int
+    terms: tuple[Document, ...] = ()
+    members: int | None = None
 
     @property
     def depth(self) -> int:
@@ -133,14 +126,27 @@ class Stretch:
 
     def from_the_other_end(self) -> "Stretch":
         """The same rows, in the opposite order."""
-        left = self.size - self.depth
-        return Stretch(self.name, self.size, self.key, not self.descending, left, self.take)
+        return replace(self, descending=not self.descending, skip=self.size - self.depth)
 
 
 def walk_find(stretch: Stretch, bound: Document) -> Find:
     """The ids of a stretch; `bound`: a condition that all rows up to its end are thought to meet."""
     order = _order(stretch.key, descending=stretch.descending)
-    return Find({"lists": stretch.name, **bound}, order, stretch.skip, stretch.take, _ONLY_ID)
+    condition = {"lists": stretch.name, **bound, **_all_of(stretch.terms)}
+    return Find(condition, order, stretch.skip, stretch.take, _ONLY_ID)
+
+
+def matches_find(stretch: Stretch) -> Find:
+    """The ids of a stretch of matches, found by the first term and sorted."""
+    first, *others = stretch.terms
+    order = _order(stretch.key, descending=stretch.descending)
+    condition = {**first, "lists": stretch.name} | ({"$and": others} if others else {})
+    return Find(condition, order, stretch.skip, stretch.take, _ONLY_ID)
+
+
+def _all_of(terms: tuple[Document, ...]) -> Document:
+    """A condition of its own: a planner that takes the conjuncts one by one begins with the list."""
+    return {"$and": [{"$and": list(terms)}]} if terms else {}
 
 
 def sample_find(stretch: Stretch) -> Find:
@@ -152,7 +158,8 @@ def sample_find(stretch: Stretch) -> Find:
     expected = stretch.depth / SAMPLED
     position = math.ceil(expected + 3.5 * math.sqrt(expected + 1)) - 1
     order = _order(stretch.key, descending=stretch.descending)
-    return Find({"lists": sample_name(stretch.name)}, order, position, 1, {stretch.key or "_id": True})
+    condition = {"lists": sample_name(stretch.name), **_all_of(stretch.terms)}
+    return Find(condition, order, position, 1, {stretch.key or "_id": True})
 
 
 def stretches(query: CampaignQuery, tallies: Tallies) -> Iterator[Stretch]:
@@ -166,6 +173,16 @@ def stretches(query: CampaignQuery, tallies: Tallies) -> Iterator[Stretch]:
             yield Stretch(name, size, key, query.descending, skip, take)
             wanted -= take
         skip = max(skip - size, 0)
+
+
+def found_stretch(query: CampaignQuery) -> Stretch:
+    """The page of a search, before it is known how many match. The longest word is likely the rarest."""
+    starts = [f"{query.org} {word}" for word in sorted(query.words or (), key=len, reverse=True)]
+    terms = ({"terms": {"$elemMatch": {"$gte": start, "$lt": start + _END_OF_WORDS}}} for start in starts)
+    given = {"status": query.status, "type": query.type}.get(query.sort)
+    key = None if given is not None else SORT_KEYS.get(query.sort, query.sort)
+    name, skip = list_name(query.org, query.status, query.type), (query.page - 1) * query.limit
+    return Stretch(name, 0, key, query.descending, skip, query.limit, tuple(terms), members=0)
 
 
 def _sublists(query: CampaignQuery) -> list[tuple[str | None, str | None]]:
@@ -202,51 +219,51 @@ class CampaignListing:
             await self._client.start_session() as session,
             session.start_transaction(read_concern=ReadConcern("snapshot")),
         ):
+            tallies, tallies_read = await self._tallies.read(query.org, session)
+            total = total_of(tallies, query.status, query.type)
             if query.words is None:
-                ids, total, tallies_read = await self._listed(query, session)
+                parts = list(stretches(query, tallies))
             else:
-                ids, total, tallies_read = *await self._found(query, session), 0
+                parts, total = await self._found(query, total, session)
+            ids = [campaign_id for part in parts for campaign_id in await self._stretch(part, session)]
             rows = self._rows.find({"_id": {"$in": ids}}, projection, session=session)
             by_id = {row["_id"]: row async for row in rows}
         if tallies_read > ROWS_TO_FOLD:
             await self._tallies.fold(query.org)
         return [by_id[campaign_id] for campaign_id in ids], total
 
-    async def _listed(self, query: CampaignQuery, session: Session) -> tuple[list[str], int, int]:
-        tallies, rows = await self._tallies.read(query.org, session)
-        ids: list[str] = []
-        for stretch in stretches(query, tallies):
-            ids += await self._stretch(stretch, session)
-        return ids, total_of(tallies, query.status, query.type), rows
-
-    async def _found(self, query: CampaignQuery, session: Session) -> tuple[list[str], int]:
-        find = search_find(query)
-        total = await self._rows.count_documents(find.filter, session=session)
-        return await self._ids(find, session), total
+    async def _found(self, query: CampaignQuery, members: int, session: Session) -> tuple[list[Stretch], int]:
+        """Where in its matches the page is, and how many there are: the one thing that is counted."""
+        part = found_stretch(query)
+        size = await self._rows.count_documents(matches_find(part).filter, session=session)
+        take = min(part.take, size - part.skip)
+        return [replace(part, size=size, take=take, members=members)] if take > 0 else [], size
 
     async def _stretch(self, stretch: Stretch, session: Session) -> list[str]:
         if stretch.skip > stretch.size - stretch.depth:
             return (await self._stretch(stretch.from_the_other_end(), session))[::-1]
-        if stretch.size > SMALL:
-            bound = await self._bound(stretch, session)
-            if bound is not None:
-                ids = await self._ids(walk_find(stretch, bound), session)
-                if len(ids) == stretch.take:
-                    return ids
-        return await self._ids(walk_find(stretch, {}), session)
+        bound = await self._bound(stretch, session) if stretch.size > SMALL else None
+        if bound is not None:
+            ids = await self._ids(walk_find(stretch, bound), session)
+            if len(ids) == stretch.take:
+                return ids
+        return await self._ids(matches_find(stretch) if stretch.terms else walk_find(stretch, {}), session)
 
     async def _bound(self, stretch: Stretch, session: Session) -> Document | None:
         """A condition that all rows up to the stretch's end are likely to meet; None: there is none."""
-        find = sample_find(stretch)
-        if find.skip * SAMPLED >= stretch.size:
+        find, key = sample_find(stretch), stretch.key or "_id"
+        members = stretch.size if stretch.members is None else stretch.members
+        to_read = (find.skip + 1) * SAMPLED * members // stretch.size
+        if to_read >= stretch.size or (key != "_id" and key not in SORT_KEYS.values()):
             return None
         found = await self._run(find, session)
         if not found:
             return None
-        key = stretch.key or "_id"
         value: Any = found[0]
         for name in key.split("."):
             value = value[name]
+        if value in (_UNSET_NUMBER, _UNSET_TIME) and not stretch.descending:
+            return {key: value, "_id": {"$lte": found[0]["_id"]}}  # many are not set, and these come first
         return {key: {"$gte" if stretch.descending else "$lte": value}}
 
     async def _ids(self, find: Find, session: Session) -> list[str]:

@@ -4,8 +4,8 @@ The patch is laid over the JSON of what is stored, and the whole is checked as i
 rule holds for what would be stored, not only for what was sent.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar, get_args
 
 from contracts.events.campaign import CampaignStatus
 from fastapi.exceptions import RequestValidationError
@@ -26,6 +26,12 @@ class MergePatch(RootModel[dict[str, Any]]):
 
     def over(self, stored: Mapping[str, Any], model: type[BodyT]) -> BodyT:
         """The patch over `stored`, checked as `model`. Raises RequestValidationError."""
+        unknown = [
+            {"type": "extra_forbidden", "loc": ("body", *path), "msg": "unknown field"}
+            for path in emptied_unknowns(self.root, model)
+        ]
+        if unknown:
+            raise RequestValidationError(unknown)
         try:
             return model.model_validate(merge(stored, self.root))
         except ValidationError as error:
@@ -44,6 +50,24 @@ def merge(target: Any, patch: Any) -> Any:
         else:
             result[key] = merge(result.get(key), value)
     return result
+
+
+def emptied_unknowns(patch: Mapping[str, Any], model: type[BaseModel]) -> Iterator[tuple[str, ...]]:
+    """Where `patch` empties what `model` does not have: the merge would swallow such a slip in silence."""
+    known = {field.alias or name: field for name, field in model.model_fields.items()}
+    for key, value in patch.items():
+        if key not in known:
+            if value is None and model.model_config.get("extra") == "forbid":
+                yield (key,)
+        elif isinstance(value, dict):
+            for nested in _models_in(known[key].annotation):
+                yield from ((key, *path) for path in emptied_unknowns(value, nested))
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The model of an object field, such as `GoalsIn | None`."""
+    options = (annotation, *get_args(annotation))
+    return [item for item in options if isinstance(item, type) and issubclass(item, BaseModel)]
 
 
 def patch_schema(

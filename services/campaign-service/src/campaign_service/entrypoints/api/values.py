@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, PlainSerializer, StringConstraints
-from service_kit.text import clean_text
+from service_kit.api.types import Text
 
 _ISO_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}")
 
@@ -50,10 +50,5 @@ Count = Annotated[int, Field(strict=True, ge=0, le=10**15)]
 Number = Annotated[float, PlainSerializer(_short, when_used="json")]
 """A number in an answer."""
 Flag = Annotated[bool, Field(strict=True)]
-Content = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=4096),
-    AfterValidator(clean_text),
-    AfterValidator(_not_blank),
-]
+Content = Annotated[Text, StringConstraints(min_length=1, max_length=4096), AfterValidator(_not_blank)]
 """The text of a message: what Telegram takes, 1-4,096 characters, not only blanks."""
