@@ -5,6 +5,7 @@ from the token.
 """
 
 import re
+import time
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, ClassVar
@@ -51,6 +52,9 @@ class Authenticator:
     """Turns a bearer token into a Principal."""
 
     leeway_seconds: ClassVar[int] = 5
+    known_seconds: ClassVar[float] = 30
+    """How long a key that the issuer withdrew may still count."""
+    known_tokens: ClassVar[int] = 10_000
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._algorithms = settings.jwt_algorithms
@@ -59,9 +63,25 @@ class Authenticator:
         self._secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else None
         url = settings.jwt_jwks_url
         self._jwks = jwt.PyJWKClient(url, cache_keys=True, timeout=3) if url else None
+        self._known: dict[str, tuple[Principal, float]] = {}
 
     async def principal(self, token: str) -> Principal:
-        """The caller behind `token`. Raises NotAuthenticated, or DependencyDown without the JWKS."""
+        """The caller behind `token`. Raises NotAuthenticated, or DependencyDown without the JWKS.
+
+        A token that was good is taken for good for up to `known_seconds`, never beyond its own end.
+        """
+        now = time.time()
+        principal, until = self._known.get(token, (None, 0.0))
+        if principal is not None and now < until:
+            return principal
+        principal, expires = await self._verified(token)
+        if len(self._known) >= self.known_tokens:
+            self._known.clear()
+        self._known[token] = principal, min(expires, now + self.known_seconds)
+        return principal
+
+    async def _verified(self, token: str) -> tuple[Principal, float]:
+        """The caller, and when the token ends (epoch seconds)."""
         try:
             claims = jwt.decode(
                 token,
@@ -72,7 +92,7 @@ class Authenticator:
                 leeway=self.leeway_seconds,
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
-            return _principal(claims)
+            return _principal(claims), float(claims["exp"])
         except jwt.ExpiredSignatureError as error:
             raise NotAuthenticated("the token has expired") from error
         except jwt.PyJWKClientConnectionError as error:

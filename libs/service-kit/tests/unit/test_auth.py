@@ -75,3 +75,25 @@ def test_a_secret_may_come_from_a_file(tmp_path: Any, monkeypatch: pytest.Monkey
     made = ServiceSettings(kafka_bootstrap_servers="localhost:1", mongo_url="mongodb://localhost:1")
     assert made.jwt_secret is not None
     assert made.jwt_secret.get_secret_value() == "from-a-file"
+
+
+@pytest.mark.parametrize(("lives", "passed"), [(10, 11), (600, 31)])
+async def test_a_known_token_is_verified_again_after_its_end_or_half_a_minute(
+    monkeypatch: pytest.MonkeyPatch, lives: int, passed: int
+):
+    authenticator, good = Authenticator(settings()), token(exp=int(time.time()) + lives)
+    await authenticator.principal(good)
+    monkeypatch.setattr(authenticator, "_secret", "y" * 32)
+    await authenticator.principal(good)
+    later = time.time() + passed
+    monkeypatch.setattr(time, "time", lambda: later)
+    with pytest.raises(NotAuthenticated):
+        await authenticator.principal(good)
+
+
+async def test_only_so_many_tokens_are_known(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Authenticator, "known_tokens", 3)
+    authenticator = Authenticator(settings())
+    for number in range(8):
+        await authenticator.principal(token(sub=str(number)))
+        assert len(authenticator._known) <= 3

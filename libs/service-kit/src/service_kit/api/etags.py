@@ -20,7 +20,7 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
-def _versions(
+async def _versions(
     if_match: Annotated[
         str | None,
         Header(

@@ -84,7 +84,7 @@ def _created(campaign: Campaign) -> Answer:
     return Answer(201, Success(data=created), headers={"ETag": etag(campaign.version)})
 
 
-@router.get("", operation_id="listCampaigns")
+@router.get("", operation_id="listCampaigns", response_model=Success[CampaignList])
 async def get_campaigns(
     caller: Viewer,
     parts: Parts,
@@ -97,7 +97,7 @@ async def get_campaigns(
         SearchText | None,
         Query(description="Words; each must begin a word of the name or the description, in any case."),
     ] = None,
-) -> Success[CampaignList]:
+) -> Response:
     """A page of campaigns; search matches word prefixes in name and description."""
     query = CampaignQuery(
         org=caller.org,
@@ -110,29 +110,29 @@ async def get_campaigns(
         words=None if search is None else tuple(words(search)),
     )
     found = await parts.campaigns.page(query)
-    return Success(
-        data=CampaignList(
-            campaigns=[row(campaign) for campaign in found.items],
-            pagination=Pagination.of(page=page, limit=limit, total=found.total),
-        )
+    shown = CampaignList(
+        campaigns=[row(campaign) for campaign in found.items],
+        pagination=Pagination.of(page=page, limit=limit, total=found.total),
     )
+    return Answer(200, Success(data=shown)).response()
 
 
 @router.get(
-    "/{campaign_id}", operation_id="getCampaign", responses=answers(CampaignNotFound, headers=["ETag"])
+    "/{campaign_id}",
+    operation_id="getCampaign",
+    response_model=Success[CampaignDetail],
+    responses=answers(CampaignNotFound, headers=["ETag"]),
 )
-async def get_one(
-    campaign_id: PathId, caller: Viewer, parts: Parts, response: Response
-) -> Success[CampaignDetail]:
+async def get_one(campaign_id: PathId, caller: Viewer, parts: Parts) -> Response:
     """A campaign, whole. The `ETag` is its version."""
     campaign = await get_campaign(caller.org, campaign_id, campaigns=parts.campaigns)
-    response.headers["ETag"] = etag(campaign.version)
-    return Success(data=detail(campaign))
+    return Answer(200, Success(data=detail(campaign)), headers={"ETag": etag(campaign.version)}).response()
 
 
 @router.put(
     "/{campaign_id}",
     operation_id="updateCampaign",
+    response_model=Success[CampaignUpdatedOut],
     responses=answers(
         CampaignNotFound,
         InvalidTransition("completed", "active"),
@@ -151,8 +151,7 @@ async def put_campaign(
     caller: Editor,
     parts: Parts,
     if_match: IfMatch,
-    response: Response,
-) -> Success[CampaignUpdatedOut]:
+) -> Response:
     """Change a campaign's definition (JSON Merge Patch) or, by `status`, where it stands in its life."""
 
     def revise(stored: Definition) -> Definition:
@@ -169,8 +168,7 @@ async def put_campaign(
         outbox=parts.outbox,
         clock=parts.clock,
     )
-    response.headers["ETag"] = etag(campaign.version)
-    return Success(data=updated(campaign))
+    return Answer(200, Success(data=updated(campaign)), headers={"ETag": etag(campaign.version)}).response()
 
 
 @router.delete(

@@ -7,7 +7,7 @@ from fastapi import Depends, Query, Request
 from campaign_service.application.parts import ApiParts
 
 
-def _parts(request: Request) -> ApiParts:
+async def _parts(request: Request) -> ApiParts:
     return cast(ApiParts, request.app.state.parts)
 
 
