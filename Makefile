@@ -95,3 +95,7 @@ chaos: .venv/.synced ## The faults that take minutes, on real parts (ARGS="-k ka
 .PHONY: demo
 demo: .venv/.synced ## The main job on real parts, every number compared (KEEP=1 leaves the stack up)
 	@KEEP=$(KEEP) $(PYTHON) -m demo
+
+.PHONY: bench
+bench: .venv/.synced ## Measure beside ceilings of the same run: BENCH=campaigns (ten minutes, a quiet machine)
+	@$(PYTHON) benchmarks/$(or $(BENCH),campaigns).py
