@@ -214,7 +214,9 @@ class Writer:
             elif chance.random() < 0.5:
                 place = chance.randrange(len(mine))
                 old = mine[place]
-                new = replace(old, version=old.version + 1, status=chance.choice(STATUSES))
+                definition = replace(old.definition, type=chance.choice(TYPES))
+                status = chance.choice(STATUSES)
+                new = replace(old, version=old.version + 1, status=status, definition=definition)
                 await self._do(
                     lambda tx, old=old, new=new: self.parts.campaigns.save(
                         tx, new, expected_version=old.version
@@ -266,9 +268,9 @@ async def test_totals_and_pages_are_of_one_moment_while_writes_go_on(
     left = 60 + created - deleted
     assert (await parts.campaigns.page(CampaignQuery("acme"))).total == left
     assert await mongo_database[COLLECTION].count_documents({"org": "acme"}) == left
-    for status in STATUSES:
-        total = (await parts.campaigns.page(CampaignQuery("acme", status=status))).total
-        assert total == await mongo_database[COLLECTION].count_documents({"status": status})
+    for status, type_ in product(STATUSES, TYPES):
+        total = (await parts.campaigns.page(CampaignQuery("acme", status=status, type=type_))).total
+        assert total == await mongo_database[COLLECTION].count_documents({"status": status, "type": type_})
 
 
 async def test_rows_that_do_not_move_are_never_repeated_or_missed_across_pages_that_others_move(
