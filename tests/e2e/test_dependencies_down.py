@@ -160,7 +160,7 @@ async def test_without_kafka_everything_is_answered_and_all_events_arrive_later_
     outage = asyncio.create_task(kafka_outage.run(seconds=10, hang=False))
     try:
         kafka_gone = lambda: asyncio.to_thread(world.stack.pid, "kafka")  # noqa: E731
-        await eventually(kafka_gone, lambda pid: pid is None)
+        await eventually(kafka_gone, lambda pid: pid is None, seconds=60)
         calls: list[Call] = [
             ("GET", f"/campaigns/{campaign_id}", None), ("GET", "/campaigns", None), ("GET", "/webhooks", None),
             ("GET", f"/campaigns/{campaign_id}/progress", None), ("GET", f"/campaigns/{campaign_id}/statistics", None),
@@ -173,3 +173,17 @@ async def test_without_kafka_everything_is_answered_and_all_events_arrive_later_
     finally:
         await outage
     await world.until_completed(campaign_id)
+
+
+async def test_a_service_that_hangs_is_answered_for_by_the_gateway(world: Any) -> None:
+    await world.take_away("stats-api", hang=True)
+    try:
+        async with world.http() as http:
+            path = "/campaigns/camp_00000000000000000000000000/statistics"
+            _, seconds, answer = await ask(http, ("GET", path, None))
+            fine = await ask(http, ("GET", "/campaigns", None))
+        assert (answer.status_code, answer.json()["error"]["code"]) == (504, "GATEWAY_TIMEOUT")
+        assert seconds < 2 * IN_TIME + 2
+        assert_fine([fine], within=IN_TIME)
+    finally:
+        await world.give_back("stats-api", hang=True)

@@ -10,7 +10,7 @@ class Settings(ServiceSettings):
 
     redis_url: SecretStr
     telegram_api_base_url: str = "https://api.telegram.org"
-    telegram_check_seconds: float = Field(default=5, gt=0)
+    telegram_check_seconds: float = Field(default=2, gt=0)
     """How long Telegram may take to confirm a new bot's token."""
     encryption_keys: SecretStr
     """`k2:<base64 of 32 bytes>,k1:…`: the first encrypts, all decrypt."""

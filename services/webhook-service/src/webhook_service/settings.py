@@ -29,7 +29,7 @@ class Settings(ServiceSettings):
     webhook_poll_seconds: float = Field(default=0.05, gt=0)
     webhook_drain_seconds: float = Field(default=6, ge=0)
     """How long requests under way may go on after SIGTERM."""
-    webhook_resolve_seconds: float = Field(default=5, gt=0)
+    webhook_resolve_seconds: float = Field(default=2, gt=0)
     """How long a name may take to resolve when an endpoint is created."""
     webhook_retention_days: int = Field(default=30, ge=4)
     """How long deliveries are kept; longer than the whole schedule."""
