@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from contracts.envelope import encode, new_event
-from contracts.events.campaign import CampaignCreated, Failure, Totals
+from contracts.events.campaign import CampaignCreated, CampaignDeleted, Failure, Totals
 from contracts.events.delivery import DeliveryRecorded, TallyRow
-from contracts.events.execution import ExecutionFailed, ExecutionPlanned
+from contracts.events.execution import ExecutionCompleted, ExecutionFailed, ExecutionPlanned
 from service_kit.ports import Tx
 from service_kit.testing.fakes import staged
-from stats_service.application.ports import Announced, Bounds, Partition, PositionMoved, Record
+from stats_service.application.ports import Announced, Bounds, Owner, Partition, PositionMoved, Record
+from stats_service.domain.facts import CampaignSeen
 from stats_service.domain.fold import Changes, ExecutionState, Known, ShardKey, ShardState
 from stats_service.domain.numbers import Counts, Numbers
 
@@ -33,7 +34,7 @@ class InMemoryStats:
     revisions: dict[str, int] = field(default_factory=dict)
     told: dict[str, datetime] = field(default_factory=dict)
     dirty: set[str] = field(default_factory=set)
-    orgs: dict[str, str] = field(default_factory=dict)
+    campaigns: dict[str, CampaignSeen] = field(default_factory=dict)
 
     async def all(self) -> Mapping[Partition, int]:
         return dict(self.offsets)
@@ -63,7 +64,10 @@ class InMemoryStats:
     def _apply(self, changes: Changes) -> None:
         self.shards |= changes.shards
         self.executions |= changes.executions
-        self.orgs = {seen.campaign: seen.org for seen in changes.campaigns.values()} | self.orgs
+        for seen in changes.campaigns.values():
+            before = self.campaigns.get(seen.campaign)
+            if before is None or before.sequence < seen.sequence:
+                self.campaigns[seen.campaign] = replace(seen, org=before.org if before else seen.org)
         for campaign, more in changes.numbers.items():
             mine = self.numbers.setdefault(campaign, Numbers(org=more.org))
             for part in ("sent", "delivered", "failed", "skipped", "unknown"):
@@ -73,8 +77,9 @@ class InMemoryStats:
             self.revisions[campaign] = self.revisions.get(campaign, 0) + 1
             self.dirty.add(campaign)
 
-    async def org_of(self, campaign: str) -> str | None:
-        return self.orgs.get(campaign)
+    async def owner_of(self, campaign: str) -> Owner | None:
+        seen = self.campaigns.get(campaign)
+        return None if seen is None else Owner(seen.org, seen.deleted)
 
     async def counts(self, campaign: str) -> Counts:
         return replace(self.numbers[campaign].counts) if campaign in self.numbers else Counts()
@@ -176,12 +181,35 @@ def failed_event(shards_failed: int, **changes: Any) -> bytes:
     return encode(new_event(data, source="execution-service", subject=data.campaign_id, org="acme", time=NOW))
 
 
+def completed_event(**changes: Any) -> bytes:
+    """`execution.completed`."""
+    given = {
+        "campaign_id": "camp_1",
+        "execution_id": "exec_1",
+        "totals": NO_TOTALS,
+        "completed_at": NOW,
+    } | changes
+    data = ExecutionCompleted(**given)
+    return encode(new_event(data, source="execution-service", subject=data.campaign_id, org="acme", time=NOW))
+
+
 def created_event(
     campaign: str = "camp_1", *, org: str = "acme", sequence: int = 1, name: str = "A"
 ) -> bytes:
     """`campaign.created`."""
     data = CampaignCreated(campaign_id=campaign, name=name, type="message", status="draft")
     event = new_event(data, source="campaign-service", subject=campaign, org=org, time=NOW, sequence=sequence)
+    return encode(event)
+
+
+def deleted_event(campaign: str = "camp_1", *, sequence: int = 2, name: str = "A") -> bytes:
+    """`campaign.deleted`."""
+    data = CampaignDeleted(
+        campaign_id=campaign, name=name, type="message", status="cancelled", deleted_at=NOW
+    )
+    event = new_event(
+        data, source="campaign-service", subject=campaign, org="acme", time=NOW, sequence=sequence
+    )
     return encode(event)
 
 
@@ -203,7 +231,9 @@ class Events:
     window: Callable[..., bytes] = window_event
     planned: Callable[..., bytes] = planned_event
     failed: Callable[..., bytes] = failed_event
+    completed: Callable[..., bytes] = completed_event
     created: Callable[..., bytes] = created_event
+    deleted: Callable[..., bytes] = deleted_event
     changed: Callable[[bytes, str, Any], bytes] = changed
 
 

@@ -60,10 +60,11 @@ class Wiring(ServiceWiring):
 def build_api(wiring: Wiring) -> FastAPI:
     """The HTTP routes on `wiring`."""
 
-    async def get(campaign: str, org: str) -> tuple[Overview, Performance]:
+    async def get(campaign: str, org: str, deleted_too: bool) -> tuple[Overview, Performance]:
         return await get_statistics(
             campaign,
             org=org,
+            deleted_too=deleted_too,
             campaigns=wiring.numbers,
             numbers=wiring.numbers,
             clock=wiring.clock,

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,17 @@ def make_history(events: Any, seed: int) -> History:
             history.events.append(("delivery-events", body))
             if chance.random() < 0.2:
                 history.events.append(("delivery-events", body))
+    fail_mend_fail(history, events, ids)
     return history
+
+
+def fail_mend_fail(history: History, events: Any, ids: dict[str, str]) -> None:
+    """The execution fails a quarter through, and again at the end; the first failure is published twice."""
+    first = ("execution-events", events.failed(3, failed_at=datetime(2026, 1, 1, tzinfo=UTC), **ids))
+    second = ("execution-events", events.failed(1, failed_at=datetime(2026, 1, 2, tzinfo=UTC), **ids))
+    history.events.insert(len(history.events) // 4, first)
+    history.events += [second, first]
+    history.totals["tasksFailed"] = 1
 
 
 @pytest.fixture

@@ -54,6 +54,19 @@ async def wiring(mongo_url: str, mongo_database: Any) -> AsyncIterator[Wiring]:
     await wiring.close()
 
 
+async def fold_all(wiring: Wiring, bodies: list[bytes], first: int = 0) -> None:
+    """Have `bodies` in the numbers, at offsets from `first`."""
+    facts = [(offset, fact) for offset, raw in enumerate(bodies, first) if (fact := read_fact(raw))]
+    partition = Partition("delivery-events", 0)
+    await wiring.positions.read(partition)
+    await fold_batch(
+        Batch(partition, first, first + len(bodies) - 1, facts),
+        transactions=wiring.transactions,
+        positions=wiring.positions,
+        ledger=wiring.ledger,
+    )
+
+
 @pytest.fixture
 async def client(wiring: Wiring, events: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the API; the campaign of acme has three messages, one of them refused."""
@@ -68,15 +81,7 @@ async def client(wiring: Wiring, events: Any) -> AsyncIterator[httpx.AsyncClient
         events.window(1, campaign_id=CAMPAIGN),
         events.changed(events.window(2, campaign_id=CAMPAIGN), "data.tally", refused),
     ]
-    facts = [(offset, fact) for offset, raw in enumerate(bodies) if (fact := read_fact(raw))]
-    partition = Partition("delivery-events", 0)
-    await wiring.positions.read(partition)
-    await fold_batch(
-        Batch(partition, 0, 3, facts),
-        transactions=wiring.transactions,
-        positions=wiring.positions,
-        ledger=wiring.ledger,
-    )
+    await fold_all(wiring, bodies)
     transport = httpx.ASGITransport(app=build_api(wiring), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://stats") as client:
         yield client
@@ -114,6 +119,21 @@ async def test_another_organisation_and_an_unknown_campaign_are_not_told_apart(
     nobodys = await client.get("/api/v1/campaigns/camp_x/statistics", headers=token())
     assert theirs.status_code == nobodys.status_code == 404
     assert theirs.json()["error"] == nobodys.json()["error"]
+
+
+async def test_a_deleted_campaigns_statistics_are_there_for_admins_only_whatever_comes_late(
+    client: httpx.AsyncClient, wiring: Wiring, token: Token, events: Any
+) -> None:
+    before = (await client.get(PATH, headers=token(role="viewer"))).json()
+    late = [events.created(CAMPAIGN, sequence=2), events.window(3, campaign_id=CAMPAIGN)]
+    await fold_all(wiring, [events.deleted(CAMPAIGN, sequence=3), *late], first=4)
+    answer = await client.get(PATH, headers=token(role="admin"))
+    assert answer.status_code == 200
+    assert answer.json()["data"]["overview"]["messagesSent"] == before["data"]["overview"]["messagesSent"] + 1
+    unknown = await client.get("/api/v1/campaigns/camp_x/statistics", headers=token())
+    for headers in (token(role="viewer"), token(role="editor"), token(org="other", role="admin")):
+        answer = await client.get(PATH, headers=headers)
+        assert (answer.status_code, answer.json()["error"]) == (404, unknown.json()["error"])
 
 
 @pytest.mark.parametrize("query", ["period=7d", "metrics=overview", "colour=red"])

@@ -15,16 +15,17 @@ from stats_service.adapters.mongo_ledger import MongoLedger
 from stats_service.adapters.mongo_numbers import MongoNumbers
 from stats_service.adapters.mongo_positions import MongoPositions
 from stats_service.application.fold_batch import Batch, Folded, fold_batch
-from stats_service.application.ports import Partition, PositionMoved
+from stats_service.application.ports import Owner, Partition, PositionMoved
 from stats_service.application.read_fact import read_fact
 from stats_service.domain.facts import Fact
 from stats_service.domain.fold import Changes
-from stats_service.domain.numbers import Counts
+from stats_service.domain.numbers import Counts, Tasks
 
 pytestmark = pytest.mark.integration
 
 PARTITION = Partition("delivery-events", 3)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LATER = datetime(2026, 2, 1, tzinfo=UTC)
 
 
 @dataclass
@@ -72,6 +73,24 @@ def batch(events: Any) -> Callable[..., Batch]:
     return make
 
 
+async def fold_each(store: Store, raws: list[bytes], first: int = 0) -> int:
+    """Fold each in a batch of its own, at offsets from `first`; how many were counted."""
+    counted = 0
+    for offset, raw in enumerate(raws, first):
+        fact = read_fact(raw)
+        assert fact is not None
+        counted += (await store.fold(Batch(PARTITION, offset, offset, [(offset, fact)]))).counted
+    return counted
+
+
+async def tasks_told(store: Store) -> Tasks:
+    """The tasks of camp_1 as they are announced."""
+    taken = await store.transactions.run(lambda tx: store.numbers.take(tx, "camp_1", NOW))
+    assert taken is not None
+    tasks: Tasks = taken.numbers.tasks
+    return tasks
+
+
 async def test_a_batch_counts_and_moves_the_position(store: Store, batch: Any) -> None:
     assert await store.fold(batch(0, 1, 2)) == Folded(counted=3)
     assert await store.positions.read(PARTITION) == 2
@@ -117,12 +136,74 @@ async def test_a_stale_position_takes_everything_back(store: Store, batch: Any) 
 
 async def test_a_campaign_keeps_its_organisation_and_its_newest_name(store: Store, events: Any) -> None:
     raws = [events.created(sequence=2), events.created(sequence=1), events.created(org="other", sequence=3)]
-    for offset, raw in enumerate(raws):
-        fact = read_fact(raw)
-        assert fact is not None
-        await store.fold(Batch(PARTITION, offset, offset, [(offset, fact)]))
-    assert await store.numbers.org_of("camp_1") == "acme"
-    assert await store.numbers.org_of("camp_2") is None
+    await fold_each(store, raws)
+    assert await store.numbers.owner_of("camp_1") == Owner("acme", deleted=False)
+    assert await store.numbers.owner_of("camp_2") is None
+
+
+async def test_a_deleted_campaign_stays_deleted_whatever_comes_late(store: Store, events: Any) -> None:
+    raws = [events.created(sequence=1), events.deleted(sequence=3), events.created(sequence=2)]
+    await fold_each(store, raws)
+    assert await store.numbers.owner_of("camp_1") == Owner("acme", deleted=True)
+
+
+async def test_a_deletion_erases_the_name_and_nothing_late_brings_it_back(
+    mongo_database: Any, events: Any
+) -> None:
+    store = await _mongo(mongo_database)
+    await fold_each(store, [events.created(name="Secret")])
+    assert (await mongo_database["campaigns"].find_one({"_id": "camp_1"}))["name"] == "Secret"
+    late = [events.created(name="Secret", sequence=2), events.created(name="Secret", sequence=1)]
+    await fold_each(store, [events.deleted(sequence=3, name="Secret"), *late], first=1)
+    assert "Secret" not in str(await mongo_database["campaigns"].find({}).to_list(None))
+
+
+async def test_a_campaign_that_was_stored_before_deletions_were_known_is_not_deleted(
+    mongo_database: Any,
+) -> None:
+    store = await _mongo(mongo_database)
+    await mongo_database["campaigns"].insert_one({"_id": "camp_1", "org": "acme", "name": "A", "sequence": 1})
+    assert await store.numbers.owner_of("camp_1") == Owner("acme", deleted=False)
+
+
+async def test_the_latest_end_of_an_execution_counts_alone(store: Store, events: Any) -> None:
+    first, second = events.failed(5), events.failed(2, failed_at=LATER)
+    await fold_each(store, [events.planned(8), first])
+    assert await tasks_told(store) == Tasks(total=8, failed=5)
+    assert await fold_each(store, [second, first, second], first=2) == 1
+    assert await tasks_told(store) == Tasks(total=8, failed=2)
+    done = events.completed(completed_at=LATER + timedelta(seconds=1))
+    assert await fold_each(store, [done, second, done, events.planned(8)], first=5) == 1
+    assert await tasks_told(store) == Tasks(total=8, failed=0)
+
+
+async def test_an_end_that_was_stored_before_ends_had_a_time_counts_on_as_it_is(
+    mongo_database: Any, events: Any
+) -> None:
+    store = await _mongo(mongo_database)
+    stored = {"planned": True, "at": NOW}
+    await mongo_database["executions"].insert_many(
+        [{"_id": "exec_1", "ended": True, **stored}, {"_id": "exec_2", "ended": False, **stored}]
+    )
+    assert await fold_each(store, [events.failed(5), events.planned(8)]) == 0
+    assert await fold_each(store, [events.failed(3, execution_id="exec_2")], first=2) == 1
+    assert await tasks_told(store) == Tasks(failed=3)
+
+
+async def test_a_failure_is_remembered_until_the_execution_completes(
+    mongo_database: Any, events: Any
+) -> None:
+    store = await _mongo(mongo_database)
+
+    async def forgotten_some_day() -> bool:
+        # A TTL index takes rows by a date alone.
+        return isinstance((await mongo_database["executions"].find_one({}))["at"], datetime)
+
+    for offset, (raw, expected) in enumerate(
+        [(events.planned(8), True), (events.failed(5), False), (events.completed(completed_at=LATER), True)]
+    ):
+        await fold_each(store, [raw], first=offset)
+        assert await forgotten_some_day() is expected
 
 
 async def test_the_mark_is_taken_once_and_set_again_by_new_numbers(store: Store, batch: Any) -> None:

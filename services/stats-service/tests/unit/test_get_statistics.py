@@ -8,7 +8,13 @@ from contracts.ids import created_at, new_id
 from service_kit.testing.fakes import FixedClock
 from stats_service.application.get_statistics import get_statistics
 from stats_service.domain.errors import CampaignNotFound
+from stats_service.domain.facts import CampaignSeen
 from stats_service.domain.numbers import Counts, Numbers
+
+
+def know(stats: Any, campaign: str, *, deleted: bool = False) -> None:
+    """As if an event had told of the campaign."""
+    stats.campaigns[campaign] = CampaignSeen(campaign, "acme", "A", 1, deleted)
 
 
 class Waiting:
@@ -23,7 +29,7 @@ class Waiting:
         self._clock.advance(seconds)
         self.waited += seconds
         if self.appears and self.waited >= self.appears[1]:
-            self._stats.orgs[self.appears[0]] = "acme"
+            know(self._stats, self.appears[0])
 
 
 @pytest.fixture
@@ -43,14 +49,30 @@ def waiting(clock: FixedClock, stats: Any) -> Waiting:
     return Waiting(clock, stats)
 
 
-async def ask(campaign: str, stats: Any, clock: FixedClock, waiting: Waiting, org: str = "acme") -> Any:
-    return await get_statistics(campaign, org=org, campaigns=stats, numbers=stats, clock=clock, pause=waiting)
+async def ask(
+    campaign: str,
+    stats: Any,
+    clock: FixedClock,
+    waiting: Waiting,
+    *,
+    org: str = "acme",
+    deleted_too: bool = False,
+) -> Any:
+    return await get_statistics(
+        campaign,
+        org=org,
+        deleted_too=deleted_too,
+        campaigns=stats,
+        numbers=stats,
+        clock=clock,
+        pause=waiting,
+    )
 
 
 async def test_the_numbers_of_a_known_campaign_are_answered_at_once(
     campaign: str, stats: Any, clock: FixedClock, waiting: Waiting
 ) -> None:
-    stats.orgs[campaign] = "acme"
+    know(stats, campaign)
     stats.numbers[campaign] = Numbers("acme", Counts(sent=8, delivered=6, failed=2))
     totals, rates = await ask(campaign, stats, clock, waiting)
     assert (totals.messages_sent, totals.delivered, rates.delivery_rate) == (8, 6, 75.0)
@@ -60,7 +82,7 @@ async def test_the_numbers_of_a_known_campaign_are_answered_at_once(
 async def test_a_campaign_without_numbers_answers_zeros(
     campaign: str, stats: Any, clock: FixedClock, waiting: Waiting
 ) -> None:
-    stats.orgs[campaign] = "acme"
+    know(stats, campaign)
     totals, rates = await ask(campaign, stats, clock, waiting)
     assert (totals.messages_sent, totals.delivered, rates.delivery_rate) == (0, 0, 0)
 
@@ -68,9 +90,23 @@ async def test_a_campaign_without_numbers_answers_zeros(
 async def test_another_organisations_campaign_is_not_found_and_not_waited_for(
     campaign: str, stats: Any, clock: FixedClock, waiting: Waiting
 ) -> None:
-    stats.orgs[campaign] = "acme"
+    know(stats, campaign)
     with pytest.raises(CampaignNotFound):
         await ask(campaign, stats, clock, waiting, org="other")
+    assert waiting.waited == 0
+
+
+async def test_a_deleted_campaign_is_found_only_by_who_may_see_deleted_ones_and_not_waited_for(
+    campaign: str, stats: Any, clock: FixedClock, waiting: Waiting
+) -> None:
+    know(stats, campaign, deleted=True)
+    stats.numbers[campaign] = Numbers("acme", Counts(sent=8))
+    totals, _ = await ask(campaign, stats, clock, waiting, deleted_too=True)
+    assert totals.messages_sent == 8
+    with pytest.raises(CampaignNotFound):
+        await ask(campaign, stats, clock, waiting)
+    with pytest.raises(CampaignNotFound):
+        await ask(campaign, stats, clock, waiting, org="other", deleted_too=True)
     assert waiting.waited == 0
 
 

@@ -1,12 +1,13 @@
 """From bytes to facts."""
 
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from contracts.catalogue import CATALOGUE
 from contracts.envelope import MalformedEvent
 from stats_service.application.read_fact import read_fact
-from stats_service.domain.facts import CampaignSeen, ExecutionEnded, ExecutionPlanned, WindowRecorded
+from stats_service.domain.facts import CampaignSeen, End, ExecutionEnded, ExecutionPlanned, WindowRecorded
 from stats_service.entrypoints.subscriptions import SUBSCRIPTIONS, TOPICS
 
 
@@ -15,7 +16,9 @@ def test_each_subscribed_event_becomes_the_fact_that_the_table_names(events: Any
         "delivery.recorded": events.window(),
         "execution.planned": events.planned(3),
         "execution.failed": events.failed(2),
+        "execution.completed": events.completed(),
         "campaign.created": events.created(),
+        "campaign.deleted": events.deleted(),
     }
     for name, raw in raws.items():
         expected = next(fact for event, fact in SUBSCRIPTIONS.items() if issubclass(CATALOGUE[name], event))
@@ -25,11 +28,39 @@ def test_each_subscribed_event_becomes_the_fact_that_the_table_names(events: Any
 
 def test_the_parts_of_each_fact_come_from_the_event(events: Any) -> None:
     assert read_fact(events.planned(3)) == ExecutionPlanned("camp_1", "acme", "exec_1", 3)
-    assert read_fact(events.failed(2)) == ExecutionEnded("camp_1", "acme", "exec_1", 2)
+    at = datetime(2026, 1, 1, 12, 0, 1, 250_000, UTC)
+    milliseconds = int(at.timestamp() * 1000)
+    failure, completion = End(False, milliseconds, 2), End(True, milliseconds, 0)
+    assert read_fact(events.failed(2, failed_at=at)) == ExecutionEnded("camp_1", "acme", "exec_1", failure)
+    assert read_fact(events.completed(completed_at=at)) == ExecutionEnded(
+        "camp_1", "acme", "exec_1", completion
+    )
     assert read_fact(events.created(name="É", sequence=4)) == CampaignSeen("camp_1", "acme", "É", 4)
     fact = read_fact(events.window(7, shard=2, shard_completed=True))
     assert isinstance(fact, WindowRecorded)
     assert (fact.shard, fact.window, fact.shard_completed, fact.rows[0].count) == (2, 7, True, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-01-01T12:00:00.25", datetime(2026, 1, 1, 12, 0, 0, 250_000, UTC)),
+        ("2026-01-01T12:00:00.2509Z", datetime(2026, 1, 1, 12, 0, 0, 250_000, UTC)),
+        ("2026-01-01T14:00:00+02:00", datetime(2026, 1, 1, 14, tzinfo=timezone(timedelta(hours=2)))),
+        ("0001-01-01T00:00:00+14:00", datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))),
+    ],
+)
+def test_the_time_of_an_end_is_read_in_any_zone_to_the_millisecond(
+    events: Any, text: str, moment: datetime
+) -> None:
+    fact = read_fact(events.changed(events.failed(2), "data.failedAt", text))
+    assert isinstance(fact, ExecutionEnded)
+    assert fact.end.at * timedelta(milliseconds=1) == moment - datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def test_a_deleted_campaign_has_no_name_any_more(events: Any) -> None:
+    seen = read_fact(events.deleted(name="Secret", sequence=7))
+    assert seen == CampaignSeen("camp_1", "acme", "", 7, deleted=True)
 
 
 def test_unknown_fields_are_ignored(events: Any) -> None:
@@ -40,6 +71,8 @@ def test_unknown_fields_are_ignored(events: Any) -> None:
 def test_test_runs_and_unknown_types_count_nothing(events: Any) -> None:
     assert read_fact(events.window(test_mode=True)) is None
     assert read_fact(events.planned(3, test_mode=True)) is None
+    assert read_fact(events.failed(3, test_mode=True)) is None
+    assert read_fact(events.completed(test_mode=True)) is None
     assert read_fact(events.changed(events.window(), "type", "delivery.imagined")) is None
 
 

@@ -4,11 +4,12 @@ numbers    {_id: campaign, org, sent, delivered, failed, skipped, unknown, tasks
             tasksFailed, revision, dirty, announcedAt}
 minutes    {_id: campaign/minute/message[/variation], campaignId, minute, messageId, variationId, sent, …}
 shards     {_id: execution:shard, windows [[first, last]…], completed, at}
-executions {_id: execution, planned, ended, at}
-campaigns  {_id: campaign, org, name, sequence}
+executions {_id: execution, planned, ended, end {completed, at (ms), failed} | null, at}
+campaigns  {_id: campaign, org, name (empty once deleted), sequence, deleted}
 
 States of shards and executions are forgotten after `REMEMBER`: longer than Kafka keeps an event, so no
-replay can bring one back.
+replay can bring one back. Only a failure is kept (`at` is null): it may be mended at any time, and what
+it counted is taken back then.
 """
 
 from collections.abc import Iterable
@@ -22,7 +23,7 @@ from service_kit.mongo.client import Collection, Database, Document, Session
 from service_kit.mongo.transactions import session_of
 from service_kit.ports import Tx
 
-from stats_service.domain.facts import CampaignSeen
+from stats_service.domain.facts import CampaignSeen, End
 from stats_service.domain.fold import Changes, ExecutionState, Known, MinuteKey, ShardKey, ShardState
 from stats_service.domain.numbers import Counts, Numbers
 
@@ -60,7 +61,7 @@ class MongoLedger:
             for row in rows
         }
         rows = await _by_id(self._executions, executions, session)
-        return Known(known_shards, {row["_id"]: ExecutionState(row["planned"], row["ended"]) for row in rows})
+        return Known(known_shards, {row["_id"]: ExecutionState(row["planned"], _end(row)) for row in rows})
 
     async def apply(self, tx: Tx, changes: Changes) -> None:
         """Store `changes`, and mark the campaigns whose numbers moved."""
@@ -80,7 +81,10 @@ class MongoLedger:
         updates = [
             UpdateOne(
                 {"_id": seen.campaign},
-                {"$set": {"name": seen.name, "sequence": seen.sequence}, "$setOnInsert": {"org": seen.org}},
+                {
+                    "$set": {"name": seen.name, "sequence": seen.sequence, "deleted": seen.deleted},
+                    "$setOnInsert": {"org": seen.org},
+                },
                 upsert=True,
             )
             for seen in campaigns.values()
@@ -119,12 +123,23 @@ def _set_shard(key: ShardKey, state: ShardState, now: datetime) -> UpdateOne:
     )
 
 
+def _end(row: Document) -> End | None:
+    """The end that was counted. A row of before ends were kept says only that there was one: it is final,
+    because what it counted is not known and so can neither be taken back nor told from its replay."""
+    if end := row.get("end"):
+        return End(end["completed"], end["at"], end["failed"])
+    return End(completed=True, at=0, failed=0) if row["ended"] else None
+
+
 def _set_execution(execution: str, state: ExecutionState, now: datetime) -> UpdateOne:
-    return UpdateOne(
-        {"_id": execution},
-        {"$set": {"planned": state.planned, "ended": state.ended, "at": now}},
-        upsert=True,
-    )
+    end = state.end
+    fields: Document = {
+        "planned": state.planned,
+        "ended": end is not None,  # for replicas of the version before, which know of no `end`
+        "end": end and {"completed": end.completed, "at": end.at, "failed": end.failed},
+        "at": now if end is None or end.completed else None,
+    }
+    return UpdateOne({"_id": execution}, {"$set": fields}, upsert=True)
 
 
 def _counts(counts: Counts) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from service_kit.mongo.client import Database, Document
 from service_kit.mongo.transactions import session_of
 from service_kit.ports import Tx
 
-from stats_service.application.ports import Announced
+from stats_service.application.ports import Announced, Owner
 from stats_service.domain.numbers import Counts, Numbers, Tasks
 
 
@@ -18,10 +18,10 @@ class MongoNumbers:
         self._numbers = database["numbers"]
         self._campaigns = database["campaigns"]
 
-    async def org_of(self, campaign: str) -> str | None:
-        """The campaign's organisation; None while no event told of it."""
-        row = await self._campaigns.find_one({"_id": campaign}, {"org": 1})
-        return None if row is None else str(row["org"])
+    async def owner_of(self, campaign: str) -> Owner | None:
+        """Whose the campaign is; None while no event told of it."""
+        row = await self._campaigns.find_one({"_id": campaign}, {"org": 1, "deleted": 1})
+        return None if row is None else Owner(row["org"], row.get("deleted", False))
 
     async def counts(self, campaign: str) -> Counts:
         """The campaign's counts, zeros when there are none."""

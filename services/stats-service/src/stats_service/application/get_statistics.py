@@ -15,21 +15,28 @@ LOOK_AGAIN_SECONDS = 0.05
 
 
 async def get_statistics(
-    campaign: str, *, org: str, campaigns: Campaigns, numbers: CountsReader, clock: Clock, pause: Pause
+    campaign: str,
+    *,
+    org: str,
+    deleted_too: bool,
+    campaigns: Campaigns,
+    numbers: CountsReader,
+    clock: Clock,
+    pause: Pause,
 ) -> tuple[Overview, Performance]:
-    """The totals and rates of `campaign`. Raises CampaignNotFound, also for another organisation's.
+    """The totals and rates of `campaign`; `deleted_too`: also when it has been deleted.
 
-    A campaign is known here some milliseconds after it was created, so an id whose own timestamp is
-    young is waited for.
+    Raises CampaignNotFound, also for another organisation's. A campaign is known here some milliseconds
+    after it was created, so an id whose own timestamp is young is waited for.
     """
     started = clock.now()
     made = created_at(campaign)
     young = made is not None and abs(started - made) < YOUNG
-    owner = await campaigns.org_of(campaign)
+    owner = await campaigns.owner_of(campaign)
     while owner is None and young and clock.now() - started < PATIENCE:
         await pause(LOOK_AGAIN_SECONDS)
-        owner = await campaigns.org_of(campaign)
-    if owner != org:
+        owner = await campaigns.owner_of(campaign)
+    if owner is None or owner.org != org or (owner.deleted and not deleted_too):
         raise CampaignNotFound
     totals = overview(await numbers.counts(campaign))
     return totals, performance(totals)

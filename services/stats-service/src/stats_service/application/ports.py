@@ -110,11 +110,18 @@ class Announcements(Protocol):
         ...
 
 
+class Owner(NamedTuple):
+    """Whose a campaign is, and whether it has been deleted."""
+
+    org: str
+    deleted: bool
+
+
 class Campaigns(Protocol):
     """Which campaigns exist, and whose they are."""
 
-    async def org_of(self, campaign: str) -> str | None:
-        """The campaign's organisation; None while no event told of it."""
+    async def owner_of(self, campaign: str) -> Owner | None:
+        """Whose the campaign is; None while no event told of it."""
         ...
 
 

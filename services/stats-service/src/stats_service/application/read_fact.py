@@ -1,16 +1,18 @@
 """From a message's bytes to a fact."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contracts.catalogue import decode, event_type
 from contracts.envelope import Envelope, MalformedEvent, UnknownEventType
-from contracts.events.campaign import CampaignEvent
+from contracts.events.campaign import CampaignDeleted, CampaignEvent
 from contracts.events.delivery import DeliveryRecorded, FastDelivery, FastTallyRow, decode_fast
 from contracts.events.execution import ExecutionCompleted, ExecutionFailed
 from contracts.events.execution import ExecutionPlanned as PlannedEvent
 
 from stats_service.domain.facts import (
     CampaignSeen,
+    End,
     ExecutionEnded,
     ExecutionPlanned,
     Fact,
@@ -25,6 +27,7 @@ _OUTCOMES: dict[str, Outcome] = {
     "skipped": "skipped",
     "unknown": "unknown",
 }
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST = 2**31
 """No window, minute or count is larger; a number beyond it could not be stored."""
 
@@ -45,17 +48,34 @@ def read_fact(raw: bytes | None) -> Fact | None:
 def _other(event: Envelope[Any]) -> Fact | None:
     data = event.data
     if isinstance(data, CampaignEvent):
-        return CampaignSeen(data.campaign_id, event.orgid, data.name, _sane(event.sequence or 0, "sequence"))
+        deleted = isinstance(data, CampaignDeleted)
+        return CampaignSeen(
+            data.campaign_id,
+            event.orgid,
+            name="" if deleted else data.name,
+            sequence=_sane(event.sequence or 0, "sequence"),
+            deleted=deleted,
+        )
     if not isinstance(data, (PlannedEvent, ExecutionCompleted, ExecutionFailed)) or data.test_mode:
         return None
     if isinstance(data, PlannedEvent):
         return ExecutionPlanned(
             data.campaign_id, event.orgid, data.execution_id, _sane(data.shards, "data.shards")
         )
-    failed = data.shards_failed if isinstance(data, ExecutionFailed) else 0
-    return ExecutionEnded(
-        data.campaign_id, event.orgid, data.execution_id, _sane(failed, "data.shardsFailed")
-    )
+    return ExecutionEnded(data.campaign_id, event.orgid, data.execution_id, _end(data))
+
+
+def _end(data: ExecutionCompleted | ExecutionFailed) -> End:
+    if isinstance(data, ExecutionCompleted):
+        return End(completed=True, at=_milliseconds(data.completed_at), failed=0)
+    failed = _sane(data.shards_failed, "data.shardsFailed")
+    return End(completed=False, at=_milliseconds(data.failed_at), failed=failed)
+
+
+def _milliseconds(moment: datetime) -> int:
+    """Since the epoch. Events are published with milliseconds; a time without a zone is UTC."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (aware - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _window(event: FastDelivery) -> WindowRecorded | None:

@@ -1,7 +1,7 @@
 """What a client of the statistics can get wrong.
 
 ServiceError
-├── CampaignNotFound        no such campaign in the caller's organisation
+├── CampaignNotFound        no such campaign in the caller's organisation, or a deleted one and no admin
 └── ParameterNotAvailable   a query parameter that statistics do not take
 """
 

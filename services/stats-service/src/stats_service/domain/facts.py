@@ -41,24 +41,39 @@ class ExecutionPlanned:
     shards: int
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class End:
+    """How an execution ended at `at` (milliseconds since the epoch): `failed` shards were left undone.
+
+    The greatest end of an execution is its latest: a completion comes after every failure, whatever the
+    clocks say, failures by their own time. The number is in the order so that two failures of one moment
+    have a winner, whichever comes first.
+    """
+
+    completed: bool
+    at: int
+    failed: int
+
+
 @dataclass(frozen=True, slots=True)
 class ExecutionEnded:
-    """An execution is over; `shards_failed` of its shards were left undone."""
+    """An execution is over: completed, or failed until it is mended and ends again."""
 
     campaign: str
     org: str
     execution: str
-    shards_failed: int
+    end: End
 
 
 @dataclass(frozen=True, slots=True)
 class CampaignSeen:
-    """A campaign as of `sequence`, its version."""
+    """A campaign as of `sequence`, its version. A deleted one has no name any more."""
 
     campaign: str
     org: str
     name: str
     sequence: int
+    deleted: bool = False
 
 
 Fact: TypeAlias = WindowRecorded | ExecutionPlanned | ExecutionEnded | CampaignSeen

@@ -1,17 +1,19 @@
 """Folding: a batch of facts and what is known already → what changes.
 
-Mental model: a fact has a name (a window of a shard; the planning or the end of an execution) and
-counts once for ever, whatever the batches and however often it is published. The names that were
-counted travel with the numbers, in the same transaction. Their size is bounded: a few ranges per
-shard, two flags per execution.
+Mental model: a fact has a name (a window of a shard; the planning of an execution; an end of one, by its
+time) and counts once for ever, whatever the batches and however often it is published. An execution that
+failed may be mended and end again: its latest end counts, in place of the one before. The names that
+were counted travel with the numbers, in the same transaction. Their size is bounded: a few ranges per
+shard, a flag and an end per execution.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from stats_service.domain.facts import (
     CampaignSeen,
+    End,
     ExecutionEnded,
     ExecutionPlanned,
     Fact,
@@ -47,10 +49,10 @@ class ShardState:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionState:
-    """Which facts of an execution have been counted."""
+    """Which facts of an execution have been counted: its planning, and the latest of its ends."""
 
     planned: bool = False
-    ended: bool = False
+    end: End | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +118,14 @@ def _execution(fact: ExecutionPlanned | ExecutionEnded, known: Known, changes: C
     if isinstance(fact, ExecutionPlanned):
         if before.planned:
             return False
-        changes.executions[fact.execution] = ExecutionState(planned=True, ended=before.ended)
+        changes.executions[fact.execution] = replace(before, planned=True)
         changes.of(fact.campaign, fact.org).tasks.total += fact.shards
     else:
-        if before.ended:
+        if before.end is not None and fact.end <= before.end:
             return False
-        changes.executions[fact.execution] = ExecutionState(planned=before.planned, ended=True)
-        changes.of(fact.campaign, fact.org).tasks.failed += fact.shards_failed
+        changes.executions[fact.execution] = replace(before, end=fact.end)
+        counted = before.end.failed if before.end else 0
+        changes.of(fact.campaign, fact.org).tasks.failed += fact.end.failed - counted
     return True
 
 

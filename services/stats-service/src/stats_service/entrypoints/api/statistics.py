@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from service_kit.api.app import Viewer
 from service_kit.api.envelope import Success
 from service_kit.api.types import PathId
+from service_kit.auth import Role
 from service_kit.errors import Detail
 
 from stats_service.domain.errors import CampaignNotFound, ParameterNotAvailable
@@ -16,8 +17,8 @@ from stats_service.entrypoints.api.schemas import OverviewOut, PerformanceOut, S
 from stats_service.entrypoints.errors import answers
 
 EXAMPLES = Path(__file__).with_name("examples")
-GetStatistics = Callable[[str, str], Awaitable[tuple[Overview, Performance]]]
-"""(campaign, org) → totals and rates."""
+GetStatistics = Callable[[str, str, bool], Awaitable[tuple[Overview, Performance]]]
+"""(campaign, org, also when it has been deleted) → totals and rates."""
 
 
 def statistics_router(get_statistics: GetStatistics) -> APIRouter:
@@ -33,12 +34,12 @@ def statistics_router(get_statistics: GetStatistics) -> APIRouter:
         ),
     )
     async def statistics(campaign_id: PathId, request: Request, caller: Viewer) -> Success[StatisticsOut]:
-        """The campaign's totals and rates."""
+        """The campaign's totals and rates; of a deleted campaign for admins only."""
         names = sorted(request.query_params)
         if names:
             details = [Detail(name, "is not available") for name in names]
             raise ParameterNotAvailable(f"{names[0]}: is not available", details=details)
-        totals, rates = await get_statistics(campaign_id, caller.org)
+        totals, rates = await get_statistics(campaign_id, caller.org, caller.role == Role.ADMIN)
         return Success(
             data=StatisticsOut(
                 overview=OverviewOut(**asdict(totals)), performance=PerformanceOut(**asdict(rates))
