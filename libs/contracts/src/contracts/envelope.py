@@ -19,9 +19,11 @@ from contracts.topics import Topic
 
 def format_time(value: datetime) -> str:
     """ISO 8601 in UTC with `Z`, milliseconds only when there are any."""
-    value = value.astimezone(UTC)
-    text = value.strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{text}.{value.microsecond // 1000:03d}Z" if value.microsecond >= 1000 else f"{text}Z"
+    if value.tzinfo is not UTC:
+        value = value.astimezone(UTC)
+    # Twice as fast as strftime, and there are many times in an answer.
+    precision = "milliseconds" if value.microsecond >= 1000 else "seconds"
+    return value.isoformat(timespec=precision).removesuffix("+00:00") + "Z"
 
 
 def _aware(value: Any) -> Any:

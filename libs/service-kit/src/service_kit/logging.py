@@ -29,8 +29,19 @@ def redact(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Mutable
     return event
 
 
-def _dumps(value: Any, **_: Any) -> str:
-    return orjson.dumps(value, default=str).decode()
+def _dumps(value: Any, **_: Any) -> bytes:
+    return orjson.dumps(value, default=str)
+
+
+class _Lines:
+    """Writes each line whole to standard output, as it is at that moment."""
+
+    def msg(self, line: bytes) -> None:
+        """One line."""
+        sys.stdout.buffer.write(line + b"\n")
+        sys.stdout.buffer.flush()
+
+    debug = info = warning = warn = error = critical = exception = fatal = log = msg
 
 
 def configure(process: str, level: str) -> None:
@@ -41,12 +52,24 @@ def configure(process: str, level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
+    finish: list[Any] = [redact, structlog.processors.JSONRenderer(serializer=_dumps)]
+    # Our own lines do not pass through the standard library: that was a tenth of a request's time.
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*shared, *finish],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=lambda *_: _Lines(),
         cache_logger_on_first_use=True,
     )
+    root = logging.getLogger()
+    root.handlers[:] = [_foreign(shared)]
+    root.setLevel(level.upper())
+    for noisy in ("aiokafka", "pymongo", "uvicorn.access", "asyncio", "httpx"):
+        logging.getLogger(noisy).setLevel("WARNING")
+    structlog.contextvars.bind_contextvars(process=process)
+
+
+def _foreign(shared: list[Any]) -> logging.Handler:
+    """What libraries log, in the same form."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -54,16 +77,11 @@ def configure(process: str, level: str) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 redact,
-                structlog.processors.JSONRenderer(serializer=_dumps),
+                structlog.processors.JSONRenderer(serializer=lambda value, **_: _dumps(value).decode()),
             ],
         )
     )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level.upper())
-    for noisy in ("aiokafka", "pymongo", "uvicorn.access", "asyncio", "httpx"):
-        logging.getLogger(noisy).setLevel("WARNING")
-    structlog.contextvars.bind_contextvars(process=process)
+    return handler
 
 
 def get_logger() -> Any:

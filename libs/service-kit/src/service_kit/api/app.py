@@ -33,9 +33,10 @@ _GATEWAY_CODES = {
 }
 
 
-async def _authenticated(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> Principal:
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+async def _authenticated(request: Request, credentials: HTTPAuthorizationCredentials | None) -> Principal:
     if credentials is None:
         raise NotAuthenticated
     authenticator: Authenticator = request.app.state.authenticator
@@ -44,10 +45,11 @@ async def _authenticated(
     return principal
 
 
-def at_least(role: Role) -> Callable[[Principal], Awaitable[Principal]]:
+def at_least(role: Role) -> Callable[..., Awaitable[Principal]]:
     """A FastAPI dependency: the caller, if its role reaches `role`."""
 
-    async def check(principal: Annotated[Principal, Depends(_authenticated)]) -> Principal:
+    async def check(request: Request, credentials: Credentials) -> Principal:
+        principal = await _authenticated(request, credentials)
         if principal.role < role:
             raise RoleTooLow(f"this needs the role {role.name.lower()}")
         return principal

@@ -1,11 +1,11 @@
 """ASGI middleware: a request id and one wide log line per request, limits on body and media type."""
 
 from collections.abc import Collection
+from secrets import token_hex
 from time import perf_counter
 from typing import Any
 
 import structlog
-from contracts.ids import new_id
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -30,7 +30,9 @@ class Observe:
             return
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = (
-            given if given.isascii() and given.isprintable() and 8 <= len(given) <= 64 else new_id("req")
+            given
+            if given.isascii() and given.isprintable() and 8 <= len(given) <= 64
+            else f"req_{token_hex(13)}"
         )
         scope.setdefault("state", {})["request_id"] = request_id
         status, began = 500, False

@@ -7,6 +7,7 @@ are camelCase as everywhere outside Python. What lists and searches need beside 
 import json
 from collections.abc import Callable
 from dataclasses import asdict, fields
+from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -25,6 +26,9 @@ NUMBERS = frozenset({"totalCount", "statistics"})
 DUE_AT = "dueAt"
 """Only there while a schedule is armed, so that its sparse index holds nothing else."""
 
+# Field names are few; pydantic's rules are regular expressions, and dear.
+_to_camel, _to_snake = lru_cache(maxsize=1024)(to_camel), lru_cache(maxsize=1024)(to_snake)
+
 _DEFINITION = frozenset(field.name for field in fields(Definition))
 _CAMPAIGN = frozenset(field.name for field in fields(Campaign)) - {"definition"}
 _campaigns = TypeAdapter(Campaign)
@@ -36,7 +40,7 @@ def campaign_document(campaign: Campaign) -> Document:
     values = asdict(campaign)
     definition = values.pop("definition")
     _seal_filters(definition["target_audience"], json.dumps)
-    document: Document = _rename({**values, **definition}, to_camel)
+    document: Document = _rename({**values, **definition}, _to_camel)
     document["_id"] = document.pop("id")
     if campaign.due_at is not None:
         document[DUE_AT] = campaign.due_at
@@ -48,7 +52,7 @@ def campaign_document(campaign: Campaign) -> Document:
 
 def campaign_of(document: Document) -> Campaign:
     """The campaign in `document`."""
-    values = _rename({**document, "id": document["_id"]}, to_snake)
+    values = _rename({**document, "id": document["_id"]}, _to_snake)
     _seal_filters(values["target_audience"], json.loads)
     definition = {name: values[name] for name in _DEFINITION & values.keys()}
     rest = {name: values[name] for name in _CAMPAIGN & values.keys()}
@@ -63,14 +67,14 @@ def _seal_filters(audience: dict[str, Any], convert: Callable[[Any], Any]) -> No
 
 def template_document(template: Template) -> Document:
     """The whole document of a template."""
-    document: Document = _rename(asdict(template), to_camel)
+    document: Document = _rename(asdict(template), _to_camel)
     document["_id"] = document.pop("id")
     return document
 
 
 def template_of(document: Document) -> Template:
     """The template in `document`."""
-    return _templates.validate_python(_rename({**document, "id": document["_id"]}, to_snake))
+    return _templates.validate_python(_rename({**document, "id": document["_id"]}, _to_snake))
 
 
 def _rename(value: Any, rule: Callable[[str], str]) -> Any:
