@@ -49,7 +49,7 @@ contest challenge raffle prize winner community
 """
 WORDS = _TEXT.split()
 """The n-th is met about 1/n as often as the first."""
-BATCH = 2_000
+BATCH = 500
 
 
 def campaign_rows(count: int, *, seed: int, org_of: Callable[[int], str]) -> Iterator[Campaign]:

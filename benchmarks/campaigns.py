@@ -68,7 +68,7 @@ class Bench:
         assert pid is not None  # noqa: S101 - the stack is up
         self.process = psutil.Process(pid)
         self.mongo_url = environment["MONGO_URL"]
-        self.database = connect(self.mongo_url, timeout_ms=30_000)["campaign-service"]
+        self.database = connect(self.mongo_url, timeout_ms=300_000)["campaign-service"]
         self.served = 0
         self.results: dict[str, dict[str, list[dict[str, Any]]]] = {}
 
@@ -228,7 +228,9 @@ async def answering(bare: Http) -> None:
 def main() -> None:
     """A stack of its own, the run, and the stack's end."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        settings = StackSettings(stack_dir=Path(folder), stack_port_base=17000, gateway_port=17300)
+        settings = StackSettings(
+            stack_dir=Path(folder), stack_port_base=17000, gateway_port=17300, stack_mongo_cache_mb=2048
+        )
         stack = Stack(settings, only=PROGRAMS)
         stack.up(say)
         try:

@@ -55,6 +55,9 @@ class StackSettings(BaseSettings):
     stack_dir: Path = REPOSITORY / ".stack"
     campaigns_cache: Path = Field(default_factory=_default_cache)
     stack_mongo: Literal["auto", "mongod", "secantusd-rs", "secantusd-py"] = "auto"
+    stack_mongo_cache_mb: int = Field(default=256, ge=256)
+    """The database's cache; more for data by the hundred thousand."""
+
     stack_start_timeout_seconds: float = 180
     """How long one start may take until everything is healthy."""
 

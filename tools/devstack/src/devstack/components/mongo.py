@@ -96,14 +96,14 @@ def command(engine: str, binary: str, settings: StackSettings) -> tuple[str, ...
     if engine == "mongod":
         return (
             binary, "--replSet", REPLICA_SET, "--bind_ip", "127.0.0.1", "--port", port,
-            "--dbpath", folder, "--wiredTigerCacheSizeGB", "0.25",
+            "--dbpath", folder, "--wiredTigerCacheSizeGB", f"{settings.stack_mongo_cache_mb / 1024:.2f}",
             "--setParameter", f"transactionLifetimeLimitSeconds={TRANSACTION_SECONDS}",
         )  # fmt: skip
     # An empty --config: its own search would pick up a file from the home folder or /etc.
     config = str(settings.run_dir / _CONFIG)
     return (
         binary, "--config", config, "--host", "127.0.0.1", "--port", port, "--storage-path", folder,
-        "--cache-size", "256M", "--sync-on-commit", "--log-level", "WARNING",
+        "--cache-size", f"{settings.stack_mongo_cache_mb}M", "--sync-on-commit", "--log-level", "WARNING",
     )  # fmt: skip
 
 
