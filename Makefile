@@ -86,7 +86,7 @@ lint: .venv/.synced ## Lock file, ruff, mypy (strict), import rules
 
 .PHONY: test
 test: lint ## Lint, unit, integration and end-to-end tests on real parts
-	@.venv/bin/pytest -q -n 2 --dist loadgroup
+	@.venv/bin/pytest -q -n 2 --dist loadscope
 
 .PHONY: chaos
 chaos: .venv/.synced ## The faults that take minutes, on real parts (ARGS="-k kafka" for some)

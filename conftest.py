@@ -1,14 +1,23 @@
 """Fixtures and the share-out for all tests of the workspace."""
 
+from typing import Any
+
 import pytest
 
 pytest_plugins = ["devstack.pytest_plugin"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With two workers (`make test`), each real stack belongs to one of them; pure tests go anywhere."""
-    for item in items:
-        if item.get_closest_marker("e2e") or "e2e" in item.path.parts:
-            item.add_marker(pytest.mark.xdist_group("e2e"))
-        elif item.get_closest_marker("integration"):
-            item.add_marker(pytest.mark.xdist_group("integration"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With two workers (`make test`), each real stack belongs to one of them; pure tests go by file.
+
+    Not by `xdist_group`: that release of xdist changes a field which this one of pytest does not have.
+    """
+    from xdist.scheduler.loadscope import LoadScopeScheduling  # noqa: PLC0415 - only there with workers
+
+    class ByStack(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            return next((stack for stack in ("e2e", "integration") if f"/{stack}/" in path), path)
+
+    return ByStack(config, log)
