@@ -25,7 +25,7 @@ from campaign_rows import ORG, campaign_rows, fill, orgs
 from devstack import secrets
 from devstack.settings import StackSettings
 from devstack.stack import Stack
-from load import Call, Http, measure
+from load import Call, Http, Unexpected, measure
 from report import write_report
 from service_kit.mongo.client import connect
 
@@ -76,10 +76,23 @@ class Bench:
         """The rows of the list, and what an execution needs."""
         say(f"storing {self.rows:,} campaigns")
         await fill(self.database, campaign_rows(self.rows, seed=1, org_of=orgs(self.rows)))
+        await self.warm()
         await self.execution("POST", "/bots", json.dumps(BOT).encode(), status=201)
         contact = {"telegramChatId": 1, "segments": ["bench"]}
         for number in range(3):
             await self.execution("PUT", f"/contacts/bench-{number}", json.dumps(contact).encode())
+
+    async def warm(self) -> None:
+        """Until the database has digested the rows: its first answers after them take minutes."""
+        await self.database["campaigns"].find_one({"org": ORG})
+        good = 0
+        while good < 20:
+            try:
+                await self.api("GET", "/campaigns")
+                good += 1
+            except Unexpected:
+                good = 0
+                await asyncio.sleep(0.5)
 
     async def create(self, wanted: int) -> list[str]:
         """So many fresh drafts."""
