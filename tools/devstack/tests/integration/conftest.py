@@ -26,7 +26,9 @@ def new_stack() -> Iterator[Callable[..., Stack]]:
 
     def make(only: set[str], **settings: object) -> Stack:
         folder = Path(tempfile.mkdtemp(prefix="devstack-test-"))
-        base = free_base()
+        taken = {stack.settings.stack_port_base for stack in made}
+        # Two that are not up yet would both find the same base free.
+        base = next(base for base in iter(free_base, None) if base not in taken)
         values = {"stack_port_base": base, "gateway_port": base + 300, "stack_dir": folder, **settings}
         stack = Stack(StackSettings.model_validate(values), only=only)
         made.append(stack)
