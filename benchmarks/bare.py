@@ -1,4 +1,4 @@
-"""The baselines over HTTP: FastAPI routes that do nothing, or one call of the driver, and answer given bytes.
+"""The baselines over HTTP: a FastAPI route that answers given bytes, and one that answers a find_one as JSON.
 
 python bare.py <port> <mongo url> <folder with the bytes>
 """

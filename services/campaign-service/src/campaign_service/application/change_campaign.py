@@ -15,9 +15,10 @@ from contracts.events.campaign import CampaignEvent
 from service_kit.clock import Clock
 from service_kit.ports import Outbox, Transactions, Tx
 
+from campaign_service.application.get_campaign import get_campaign
 from campaign_service.application.ports import Campaigns
 from campaign_service.domain.campaign import Campaign
-from campaign_service.domain.errors import CampaignNotFound, PreconditionFailed, VersionConflict
+from campaign_service.domain.errors import PreconditionFailed, VersionConflict
 
 SOURCE = "campaign-service"
 ATTEMPTS = 8
@@ -27,11 +28,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Change(Generic[T]):
-    """The campaign as it shall be, the events of its last versions in order, and what the caller learns."""
+    """The campaign as it shall be, the events of its last versions in order, and what the caller learns.
+
+    `erased`: it is told of for the last time, and gone.
+    """
 
     campaign: Campaign
     events: tuple[CampaignEvent, ...]
     answer: T
+    erased: bool = False
 
 
 Step = Callable[[Campaign, datetime], Awaitable[Change[T]]]
@@ -55,9 +60,7 @@ async def change_campaign(
     PreconditionFailed, VersionConflict (it kept changing), and what the step raises.
     """
     for _ in range(ATTEMPTS):
-        before = await campaigns.get(org, campaign_id)
-        if before is None:
-            raise CampaignNotFound
+        before = await get_campaign(org, campaign_id, campaigns=campaigns)
         if versions is not None and before.version not in versions:
             raise PreconditionFailed
         change = await step(before, clock.now())
@@ -80,7 +83,10 @@ async def store_change(
 ) -> None:
     """The writes of a change. Raises VersionConflict when `before` is not what is stored."""
     after = change.campaign
-    await campaigns.save(tx, after, expected_version=before.version)
+    if change.erased:
+        await campaigns.remove(tx, before.org, before.id, expected_version=before.version)
+    else:
+        await campaigns.save(tx, after, expected_version=before.version)
     first = after.version - len(change.events) + 1
     envelopes = [
         new_event(
