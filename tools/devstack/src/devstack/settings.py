@@ -41,6 +41,9 @@ PORT_OFFSETS: dict[str, int] = {
 }
 """Field name to distance from STACK_PORT_BASE."""
 
+MORE_WORKERS_OFFSET = 220
+"""Distance of the admin port of the worker numbered 0, were there one: the second one's is 222."""
+
 
 def _default_cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -57,6 +60,9 @@ class StackSettings(BaseSettings):
     stack_mongo: Literal["auto", "mongod", "secantusd-rs", "secantusd-py"] = "auto"
     stack_mongo_cache_mb: int = Field(default=256, ge=256)
     """The database's cache; more for data by the hundred thousand."""
+
+    stack_workers: int = Field(default=1, ge=1, le=16)
+    """Processes that send: `execution-worker`, `execution-worker-2` and so on."""
 
     stack_start_timeout_seconds: float = 180
     """How long one start may take until everything is healthy."""
@@ -108,13 +114,19 @@ class StackSettings(BaseSettings):
 
     def _no_port_twice(self) -> None:
         owners: dict[int, str] = {}
-        for name in ("gateway_port", *PORT_OFFSETS):
-            port = self.port(name)
+        ports = {name: self.port(name) for name in ("gateway_port", *PORT_OFFSETS)}
+        for number in range(2, self.stack_workers + 1):
+            ports[f"execution_worker_{number}_admin_port"] = self.more_worker_port(number)
+        for name, port in ports.items():
             if not 1 <= port <= 65535:
                 raise ValueError(f"{name.upper()}={port} is not a port")
             if port in owners:
                 raise ValueError(f"{owners[port].upper()} and {name.upper()} are both {port}")
             owners[port] = name
+
+    def more_worker_port(self, number: int) -> int:
+        """The admin port of the second worker and those after it."""
+        return self.stack_port_base + MORE_WORKERS_OFFSET + number
 
     def port(self, name: str) -> int:
         """The port of a field, `kafka_port` for example."""

@@ -29,7 +29,8 @@ def names(settings: StackSettings) -> list[str]:
     }
     ours = [name for name, url in given.items() if not url]
     services = [f"{service}-{process}" for service, parts in SERVICES.items() for process in parts]
-    return [*ours, "gateway", *services]
+    more = [f"execution-worker-{number}" for number in range(2, settings.stack_workers + 1)]
+    return [*ours, "gateway", *services, *more]
 
 
 def programs(settings: StackSettings) -> dict[str, Program]:
@@ -55,10 +56,11 @@ def _simulator(settings: StackSettings) -> Program:
 
 
 def _service(settings: StackSettings, name: str) -> Program:
-    service, process = name.split("-")
+    service, process, *number = name.split("-")
     field = name.replace("-", "_")
-    admin = settings.port(f"{field}_admin_port")
-    ports = {f"{field.upper()}_ADMIN_PORT": admin}
+    admin = settings.more_worker_port(int(number[0])) if number else settings.port(f"{field}_admin_port")
+    # The workers beside the first have no variable of their own; the base moves them.
+    ports = {"STACK_PORT_BASE" if number else f"{field.upper()}_ADMIN_PORT": admin}
     environment = {"HOST": "127.0.0.1", "ADMIN_PORT": str(admin)}
     probe = probes.http(admin, "/readyz")
     if process == "api":

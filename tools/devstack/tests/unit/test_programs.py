@@ -39,7 +39,16 @@ def test_every_service_process_is_a_module_run_by_this_interpreter(settings: Sta
     assert "PORT" not in services["campaign-relay"].environment
 
 
+def test_more_workers_are_programs_of_their_own_beside_the_first(settings: StackSettings) -> None:
+    programs = table.programs(settings.model_copy(update={"stack_workers": 3}))
+    workers = {name: item for name, item in programs.items() if name.startswith("execution-worker")}
+    assert list(workers) == ["execution-worker", "execution-worker-2", "execution-worker-3"]
+    assert {item.command[-1] for item in workers.values()} == {"worker"}
+    assert [item.environment["ADMIN_PORT"] for item in workers.values()] == ["15207", "15222", "15223"]
+
+
 def test_no_two_programs_share_a_port(settings: StackSettings) -> None:
+    settings = settings.model_copy(update={"stack_workers": 16})
     ports = [port for item in table.programs(settings).values() for port in item.ports.values()]
     assert len(ports) == len(set(ports))
 

@@ -36,6 +36,12 @@ def test_two_parts_on_one_port_are_refused_by_name() -> None:
         StackSettings(redis_port=13092)
 
 
+def test_a_port_of_one_more_worker_is_refused_too_when_it_is_taken() -> None:
+    with pytest.raises(ValidationError, match="REDIS_PORT and EXECUTION_WORKER_2_ADMIN_PORT are both 13222"):
+        StackSettings(redis_port=13222, stack_workers=2)
+    assert StackSettings(redis_port=13222).redis_port == 13222
+
+
 @pytest.mark.parametrize("base", [0, 65_500])
 def test_a_base_without_room_for_the_ports_is_refused(base: int) -> None:
     with pytest.raises(ValidationError):
