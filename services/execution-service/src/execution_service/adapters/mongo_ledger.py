@@ -1,8 +1,9 @@
 """The ledger in MongoDB: one document per window.
 
-{_id: `<shardId>:<window>`, executionId, org, shardId, shard, window, step, epoch, state intent|recorded,
-positions[], decided[], intentAt, recordedAt, recordedBy (epoch), outcomes[], counts{}, statuses[], sent}.
-An outcome is compact: [position, status, code, variationId, Telegram's message id, at].
+{_id: `<executionId>:<shard>:<window>`, executionId, shard, window, step, epoch, state intent|recorded,
+intentAt}, with positions and decided (packed) while it is an intent; once it is recorded instead of them with
+recordedAt, recordedBy (epoch), outcomes (packed), counts{}, statuses[], codes[], sent. Packed is what
+`ledger_packing` reads; statuses and codes say which windows need no unpacking.
 """
 
 from collections import Counter
@@ -14,6 +15,13 @@ from service_kit.mongo.client import Database, Document
 from service_kit.mongo.transactions import session_of
 from service_kit.ports import Tx
 
+from execution_service.adapters.ledger_packing import (
+    pack_outcomes,
+    pack_positions,
+    unpack_contacts,
+    unpack_outcomes,
+    unpack_positions,
+)
 from execution_service.application.ports_engine import (
     LeaseLost,
     LedgerPage,
@@ -41,15 +49,13 @@ class MongoLedger:
         row = {
             "_id": _id(window),
             "executionId": window.execution_id,
-            "org": window.org,
-            "shardId": window.shard_id,
             "shard": window.shard,
             "window": window.number,
             "step": window.step,
             "epoch": window.epoch,
             "state": "intent",
-            "positions": list(window.positions),
-            "decided": [_compact(item) for item in window.decided],
+            "positions": pack_positions(window.positions),
+            "decided": pack_outcomes(window.decided, since=window.opened_at),
             "intentAt": window.opened_at,
         }
         await self._windows.insert_one(row, session=session_of(tx))
@@ -68,13 +74,12 @@ class MongoLedger:
         return Window(
             shard_id=lease.shard_id,
             execution_id=lease.execution_id,
-            org=lease.org,
             number=number,
             shard=row["shard"],
             step=row["step"],
             epoch=row["epoch"],
-            positions=row["positions"],
-            decided=[_final(item) for item in row["decided"]],
+            positions=unpack_positions(row["positions"]),
+            decided=unpack_outcomes(row["decided"], since=row["intentAt"]),
             opened_at=row["intentAt"],
         )
 
@@ -82,18 +87,21 @@ class MongoLedger:
         self, tx: Tx, window: Window, finals: Sequence[Final], *, epoch: int, at: datetime
     ) -> bool:
         """Store the outcomes; False when this epoch already did. Raises LeaseLost when another one did."""
-        session = session_of(tx)
+        session, counts = session_of(tx), Counter(item.status for item in finals)
         values = {
             "state": "recorded",
             "recordedAt": at,
             "recordedBy": epoch,
-            "outcomes": [_compact(item) for item in finals],
-            "counts": dict(Counter(item.status for item in finals)),
-            "statuses": sorted({item.status for item in finals}),
+            "outcomes": pack_outcomes(finals, since=window.opened_at),
+            "counts": dict(counts),
+            "statuses": sorted(counts),
+            "codes": sorted({item.code for item in finals if item.code is not None}),
             "sent": sum(item.sent for item in finals),
         }
         answer = await self._windows.update_one(
-            {"_id": _id(window), "state": "intent"}, {"$set": values}, session=session
+            {"_id": _id(window), "state": "intent"},
+            {"$set": values, "$unset": {"positions": "", "decided": ""}},
+            session=session,
         )
         if answer.matched_count == 1:
             return True
@@ -124,17 +132,22 @@ class MongoLedger:
         }
         if status is not None:
             wanted["statuses"] = status
+        if code is not None:
+            wanted["codes"] = code
         rows: list[LedgerRow] = []
-        contacts: dict[str, list[str]] = {}
+        contacts: dict[int, list[str]] = {}
         async for window in self._windows.find(wanted).sort([("shard", 1), ("window", 1)]):
             begin = index if (window["shard"], window["window"]) == (shard, number) else 0
-            for place, outcome in enumerate(window["outcomes"][begin:], begin):
-                if (status and outcome[1] != status) or (code and outcome[2] != code):
+            outcomes = unpack_outcomes(window["outcomes"], since=window["intentAt"])
+            for place, outcome in enumerate(outcomes[begin:], begin):
+                if (status and outcome.status != status) or (code and outcome.code != code):
                     continue
                 if len(rows) == limit:
                     return LedgerPage(rows, f"{window['shard']}.{window['window']}.{place}")
-                people = contacts.get(window["shardId"]) or await self._people(window["shardId"])
-                contacts = {window["shardId"]: people}
+                people = contacts.get(window["shard"])
+                if people is None:
+                    people = await self._people(f"{execution_id}:{window['shard']}")
+                    contacts = {window["shard"]: people}
                 rows.append(_row(outcome, people, window["step"]))
         return LedgerPage(rows, None)
 
@@ -149,24 +162,23 @@ class MongoLedger:
 
     async def _people(self, shard_id: str) -> list[str]:
         found = await self._contacts.find_one({"_id": shard_id})
-        return list(found["contacts"]) if found else []
+        return unpack_contacts(found["contacts"]) if found else []
 
 
 def _id(window: Window) -> str:
     return f"{window.shard_id}:{window.number}"
 
 
-def _compact(item: Final) -> list[Any]:
-    return [item.position, item.status, item.code, item.variation_id, item.message_id, item.at]
-
-
-def _final(item: Sequence[Any]) -> Final:
-    return Final(item[0], item[1], item[5], item[2], item[3], item[4])
-
-
-def _row(outcome: Sequence[Any], people: Sequence[str], step: int) -> LedgerRow:
-    position, status, code, variation_id, message_id, at = outcome
-    return LedgerRow(people[position], step, status, code, variation_id, message_id, at)
+def _row(outcome: Final, people: Sequence[str], step: int) -> LedgerRow:
+    return LedgerRow(
+        people[outcome.position],
+        step,
+        outcome.status,
+        outcome.code,
+        outcome.variation_id,
+        outcome.message_id,
+        outcome.at,
+    )
 
 
 def _read_cursor(cursor: str | None) -> tuple[int, int, int]:

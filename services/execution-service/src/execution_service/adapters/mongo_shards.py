@@ -1,9 +1,9 @@
 """Shards in MongoDB.
 
 `shards` {_id: `<executionId>:<no>`, executionId, org, campaignId, no, size, steps, step, queue, next, window,
-retry[] ([position, tries, waits, dueAt]), passed[], counts{}, errors{}, state, owner, epoch, dueAt}.
-`shard_contacts` {_id: shard, executionId, contacts[]}: written once, apart, so that progress reads and
-window writes do not carry them.
+retry[] ([position, tries, waits, dueAt]), passed, counts{}, errors{}, state, owner, epoch, dueAt}.
+`shard_contacts` {_id: shard, executionId, contacts}: written once, apart, so that progress reads and window
+writes do not carry them. They, and the positions in queue and passed, are packed: see `ledger_packing`.
 
 `state` is pending, leased, done, or parked (its execution is not underway). `dueAt` says when the shard
 may be leased: pending ones from their due time on, leased ones when the lease expires; done and parked
@@ -21,6 +21,12 @@ from service_kit.mongo.client import Database, Document
 from service_kit.mongo.transactions import session_of
 from service_kit.ports import Tx
 
+from execution_service.adapters.ledger_packing import (
+    pack_contacts,
+    pack_positions,
+    unpack_contacts,
+    unpack_positions,
+)
 from execution_service.application.ports_engine import LeaseLost, ShardLease
 from execution_service.domain.execution import Execution, ShardSums
 from execution_service.domain.outcomes import Candidate
@@ -59,7 +65,7 @@ class MongoShards:
             "dueAt": due,
             **_changing(state),
         }
-        people = {"_id": shard_id, "executionId": execution.execution_id, "contacts": list(contacts)}
+        people = {"_id": shard_id, "executionId": execution.execution_id, "contacts": pack_contacts(contacts)}
         await self._contacts.insert_one(people, session=session)
         await self._shards.insert_one(row, session=session)
 
@@ -85,7 +91,7 @@ class MongoShards:
             number=row["no"],
             owner=owner,
             epoch=row["epoch"],
-            contacts=people["contacts"] if people else [],
+            contacts=unpack_contacts(people["contacts"]) if people else [],
             state=_state(row),
             deadline=deadline,
         )
@@ -168,14 +174,14 @@ def _ours(lease: ShardLease, *, window: int | None = None) -> Document:
 def _changing(state: ShardState) -> dict[str, Any]:
     return {
         "step": state.step,
-        "queue": None if state.queue is None else list(state.queue),
+        "queue": None if state.queue is None else pack_positions(state.queue),
         "next": state.next,
         "window": state.window,
         "retry": [
             [item.candidate.position, item.candidate.tries, item.candidate.waits, item.due]
             for item in state.retry
         ],
-        "passed": list(state.passed),
+        "passed": pack_positions(state.passed),
         "counts": dict(state.counts),
         "errors": dict(state.errors),
     }
@@ -187,13 +193,13 @@ def _state(row: Document) -> ShardState:
         size=row["size"],
         steps=row["steps"],
         step=row["step"],
-        queue=None if queue is None else tuple(queue),
+        queue=None if queue is None else tuple(unpack_positions(queue)),
         next=row["next"],
         window=row["window"],
         retry=tuple(
             Waiting(Candidate(position, tries, waits), due) for position, tries, waits, due in row["retry"]
         ),
-        passed=tuple(row["passed"]),
+        passed=tuple(unpack_positions(row["passed"])),
         counts=row["counts"],
         errors=row["errors"],
     )

@@ -155,7 +155,6 @@ class Window:
 
     shard_id: str
     execution_id: str
-    org: str
     number: int
     shard: int
     step: int

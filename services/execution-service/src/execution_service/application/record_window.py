@@ -55,7 +55,6 @@ class RecordWindow:
         window = Window(
             shard_id=lease.shard_id,
             execution_id=lease.execution_id,
-            org=lease.org,
             number=lease.state.window,
             shard=lease.number,
             step=lease.state.step,

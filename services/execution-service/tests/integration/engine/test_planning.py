@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import pytest
 from contracts.events.execution import ExecutionPlanned
+from execution_service.adapters.ledger_packing import unpack_contacts
 from execution_service.application.plan_execution import PlanExecution
 from execution_service.bootstrap_engine import make_planner
 from execution_service.domain.audience import read_rule
@@ -50,7 +51,7 @@ def planner(engine: Any, transactions: Transactions) -> PlanExecution:
 
 async def planned_contacts(engine: Any, execution_id: str) -> list[str]:
     rows = await engine.database["shard_contacts"].find({"executionId": execution_id}).to_list(None)
-    return [contact for row in rows for contact in row["contacts"]]
+    return [contact for row in rows for contact in unpack_contacts(row["contacts"])]
 
 
 async def test_a_planner_that_dies_at_any_commit_loses_and_repeats_nobody(engine: Any) -> None:

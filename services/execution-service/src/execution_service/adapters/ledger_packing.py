@@ -1,0 +1,84 @@
+"""How the ledger is kept small: lists of contacts and outcomes as bytes, read only as a whole.
+
+    contact ids   UTF-8, one a line, in the order of their positions (an id holds no newline)
+    positions     MessagePack: [position, …]
+    outcomes      MessagePack: [kinds, positions, kind of each, ms after the intent, Telegram's message ids]
+
+A kind is (status, code, variation id, sent); a window has few of them, so each is written once. Columns of
+small integers take one to three bytes each. What the database selects by stays beside it as plain fields.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from execution_service.domain.outcomes import Final, Status
+
+_MILLISECOND = timedelta(milliseconds=1)
+_Kind = tuple[Status, str | None, str | None, bool]
+
+
+class _Outcomes(msgspec.Struct, array_like=True, gc=False):
+    """The columns; all but `kinds` are of one length."""
+
+    kinds: list[_Kind]
+    positions: list[int]
+    kind: list[int]
+    after_ms: list[int]
+    message_ids: list[int | None]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_positions = msgspec.msgpack.Decoder(list[int])
+_outcomes = msgspec.msgpack.Decoder(_Outcomes)
+
+
+def pack_contacts(contact_ids: Sequence[str]) -> bytes:
+    """Contact ids, none of them empty or with a newline, to bytes."""
+    return "\n".join(contact_ids).encode()
+
+
+def unpack_contacts(packed: bytes) -> list[str]:
+    """The contact ids that `pack_contacts` got; the index is the position."""
+    return packed.decode().split("\n") if packed else []
+
+
+def pack_positions(positions: Sequence[int]) -> bytes:
+    """Positions to bytes."""
+    return _encoder.encode(positions)
+
+
+def unpack_positions(packed: bytes) -> list[int]:
+    """The positions that `pack_positions` got. Raises msgspec.DecodeError."""
+    return _positions.decode(packed)
+
+
+def pack_outcomes(finals: Sequence[Final], *, since: datetime) -> bytes:
+    """Outcomes to bytes, in their order; times to the millisecond, counted from the intent's time `since`."""
+    kinds: dict[_Kind, int] = {}
+    kind = [
+        kinds.setdefault((item.status, item.code, item.variation_id, item.sent), len(kinds))
+        for item in finals
+    ]
+    return _encoder.encode(
+        _Outcomes(
+            list(kinds),
+            [item.position for item in finals],
+            kind,
+            [(item.at - since) // _MILLISECOND for item in finals],
+            [item.message_id for item in finals],
+        )
+    )
+
+
+def unpack_outcomes(packed: bytes, *, since: datetime) -> list[Final]:
+    """The outcomes that `pack_outcomes` got with the same `since`. Raises msgspec.DecodeError."""
+    columns = _outcomes.decode(packed)
+    rows = zip(columns.positions, columns.kind, columns.after_ms, columns.message_ids, strict=True)
+    finals = []
+    for position, kind, after, message_id in rows:
+        status, code, variation_id, sent = columns.kinds[kind]
+        at = since + timedelta(milliseconds=after)
+        finals.append(Final(position, status, at, code, variation_id, message_id, sent))
+    return finals
