@@ -41,11 +41,12 @@ class Role(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The caller. Everything it sees belongs to `org`."""
+    """The caller. Everything it sees belongs to `org`. The token ends at `expires_at`, epoch seconds."""
 
     org: str
     subject: str
     role: Role
+    expires_at: float
 
 
 class Authenticator:
@@ -74,14 +75,13 @@ class Authenticator:
         principal, until = self._known.get(token, (None, 0.0))
         if principal is not None and now < until:
             return principal
-        principal, expires = await self._verified(token)
+        principal = await self._verified(token)
         if len(self._known) >= self.known_tokens:
             self._known.clear()
-        self._known[token] = principal, min(expires, now + self.known_seconds)
+        self._known[token] = principal, min(principal.expires_at, now + self.known_seconds)
         return principal
 
-    async def _verified(self, token: str) -> tuple[Principal, float]:
-        """The caller, and when the token ends (epoch seconds)."""
+    async def _verified(self, token: str) -> Principal:
         try:
             claims = jwt.decode(
                 token,
@@ -92,7 +92,7 @@ class Authenticator:
                 leeway=self.leeway_seconds,
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
-            return _principal(claims), float(claims["exp"])
+            return _principal(claims)
         except jwt.ExpiredSignatureError as error:
             raise NotAuthenticated("the token has expired") from error
         except jwt.PyJWKClientConnectionError as error:
@@ -112,4 +112,5 @@ def _principal(claims: dict[str, Any]) -> Principal:
         raise ValueError("org")
     if not isinstance(role, str):
         raise ValueError("role")
-    return Principal(org=org, subject=str(subject), role=Role[role.upper()])
+    expires_at = float(claims["exp"])
+    return Principal(org=org, subject=str(subject), role=Role[role.upper()], expires_at=expires_at)

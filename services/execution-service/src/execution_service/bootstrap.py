@@ -1,5 +1,6 @@
 """Puts the audience's parts together, and the API and relay processes. Nothing connects at import."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 import stamina
@@ -41,7 +42,17 @@ class Wiring(ServiceWiring):
         self.telegram = TelegramGetMe(
             base_url=settings.telegram_api_base_url, timeout=settings.telegram_check_seconds
         )
+        self.at_stop: list[Callable[[], None]] = []
+        """Called when the process begins to stop."""
         self.import_transactions = MongoTransactions(self.client, timeout=settings.import_batch_seconds)
+
+    async def tell_of_stop(self) -> None:
+        """The part that waits for the end, to tell those who would hold it up: streams, for example."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for tell in self.at_stop:
+                tell()
 
     async def prepare_audience(self) -> None:
         """Create the audience's indexes, as soon as the database is there."""
@@ -97,7 +108,7 @@ def run_api(settings: Settings, build_app: Callable[[Wiring], FastAPI]) -> None:
         wiring = Wiring(settings)
         made.append(wiring)
         await wiring.prepare_audience()
-        return {"api": api_part(build_app(wiring), settings)}
+        return {"api": api_part(build_app(wiring), settings), "stop": wiring.tell_of_stop}
 
     _run("execution-api", settings, prepare, made)
 

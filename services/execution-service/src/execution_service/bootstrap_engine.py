@@ -17,13 +17,11 @@ from execution_service.application.keep_going import keep_going
 from execution_service.application.note_campaign import note_campaign
 from execution_service.application.open_senders import OpenSenders
 from execution_service.application.plan_execution import PlanExecution
-from execution_service.application.show_progress import ShowProgress
 from execution_service.application.steer_execution import SteerExecution
 from execution_service.bootstrap import SERVICE, Wiring, estimate_part, until_ready
 from execution_service.settings_engine import EngineSettings
 
 Subscriptions = Callable[..., Mapping[type[EventData], Handler]]
-PROGRESS_WAIT_SECONDS = 2.0
 
 
 class EngineWiring(Wiring):
@@ -49,17 +47,6 @@ class EngineWiring(Wiring):
         await self.prepare_audience()
         for store in (self.executions, self.shards, self.ledger):
             await until_ready(store.prepare)
-
-
-def show_progress(wiring: Wiring) -> ShowProgress:
-    """The use case behind the progress routes, for the API process."""
-    return ShowProgress(
-        executions=MongoExecutions(wiring.database),
-        shards=MongoShards(wiring.database),
-        ledger=MongoLedger(wiring.database),
-        clock=wiring.clock,
-        wait_seconds=PROGRESS_WAIT_SECONDS,
-    )
 
 
 def make_planner(wiring: EngineWiring) -> PlanExecution:

@@ -11,6 +11,7 @@ CampaignType = Literal["message", "invitation", "data_collection", "engagement",
 CampaignStatus = Literal["draft", "active", "paused", "completed", "cancelled"]
 Priority = Literal["low", "normal", "high"]
 ParseMode = Literal["HTML", "MarkdownV2", "none"]
+RetriedStatus = Literal["failed", "skipped", "unknown"]
 
 
 class Totals(Model):
@@ -68,12 +69,23 @@ class FrozenMessage(Model):
     personalization: Personalization = Personalization()
 
 
+class Retry(Model):
+    """Only for those whose outcome, over the campaign's runs so far, is one of `statuses` for one of
+    `error_codes` (null: any). `of` is the latest run before this one.
+    """
+
+    of: str
+    statuses: list[RetriedStatus]
+    error_codes: list[str] | None = None
+
+
 class ExecutionOptions(Model):
-    """How the execution was asked for."""
+    """How the execution was asked for. With `retry` it goes to those, and no audience is walked."""
 
     test_mode: bool = False
     target_percentage: float = Field(default=100, gt=0, le=100)
     priority: Priority = "normal"
+    retry: Retry | None = None
 
 
 class ExecutionSnapshot(Model):

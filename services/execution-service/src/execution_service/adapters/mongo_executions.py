@@ -2,7 +2,8 @@
 
 {_id: exec_…, org, campaignId, status, snapshot, bot {id, telegramId}, plan {lastKey, shards, targeted, done},
 lease {owner, epoch, expiresAt}, failure {code, message}, endDate, life, sequence, createdAt, startedAt,
-plannedAt, finishedAt}. The campaign's latest execution is the one with the greatest id: ids sort by creation.
+plannedAt, finishedAt, totals (of a completed one)}.
+The campaign's latest execution is the one with the greatest id: ids sort by creation.
 Three parties write: campaign events (`steer`), the planner (fenced by its lease and the life) and who ends it
 (`close`). Each write names the status that it was decided for, so the later one finds out and decides again.
 """
@@ -10,7 +11,7 @@ Three parties write: campaign events (`steer`), the planner (fenced by its lease
 from datetime import datetime
 from typing import Any
 
-from contracts.events.campaign import ExecutionSnapshot
+from contracts.events.campaign import ExecutionSnapshot, Totals
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 from service_kit.errors import AlreadyHandled
@@ -113,6 +114,14 @@ class MongoExecutions:
         found = await self._executions.find_one({"org": org, "campaignId": campaign_id}, sort=[("_id", -1)])
         return True, _execution(found) if found else None
 
+    async def runs(self, org: str, campaign_id: str, *, before: str | None, limit: int) -> list[Execution]:
+        """The campaign's executions, newest first, only those older than `before`."""
+        wanted: Document = {"org": org, "campaignId": campaign_id}
+        if before is not None:
+            wanted["_id"] = {"$lt": before}
+        rows = self._executions.find(wanted, sort=[("_id", -1)], limit=limit)
+        return [_execution(row) async for row in rows]
+
     async def lease_planning(self, owner: str, *, now: datetime, until: datetime) -> PlanLease | None:
         """Take one that waits to be planned, or whose planner's lease has expired, or is `owner`'s own."""
         row = await self._executions.find_one_and_update(
@@ -150,12 +159,20 @@ class MongoExecutions:
         at: datetime,
         failure: tuple[str, str] | None = None,
         life: int | None = None,
+        totals: Totals | None = None,
     ) -> bool:
         """Compare-and-set the final status; whether this call did it."""
         here: Document = {"_id": execution_id, "status": {"$in": sorted(among)}}
         answer = await self._executions.update_one(
             here if life is None else {**here, "life": life},
-            {"$set": {"status": status, "failure": _failure_document(failure), "finishedAt": at}},
+            {
+                "$set": {
+                    "status": status,
+                    "failure": _failure_document(failure),
+                    "finishedAt": at,
+                    "totals": totals and totals.model_dump(),
+                }
+            },
             session=session_of(tx),
         )
         return answer.matched_count == 1
@@ -227,4 +244,5 @@ def _execution(row: Document) -> Execution:
         end_date=row["endDate"],
         life=row["life"],
         sequence=row["sequence"],
+        totals=Totals(**row["totals"]) if row.get("totals") else None,
     )

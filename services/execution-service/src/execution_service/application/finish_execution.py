@@ -63,7 +63,7 @@ class FinishExecution:
 
         async def work(tx: Tx) -> bool:
             closed = await self._executions.close(
-                tx, execution_id, status="completed", among=frozenset({"running"}), at=now
+                tx, execution_id, status="completed", among=frozenset({"running"}), at=now, totals=totals
             )
             if closed:
                 await self._outbox.add(tx, event)

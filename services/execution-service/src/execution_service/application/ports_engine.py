@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from contracts.events.campaign import Totals
 from service_kit.ports import Tx
 
 from execution_service.application.ports import Member
@@ -92,6 +93,10 @@ class Executions(Protocol):
         """Whether the organisation has this campaign, and its latest execution."""
         ...
 
+    async def runs(self, org: str, campaign_id: str, *, before: str | None, limit: int) -> list[Execution]:
+        """The campaign's executions, newest first, only those older than `before`."""
+        ...
+
     async def lease_planning(self, owner: str, *, now: datetime, until: datetime) -> PlanLease | None:
         """Take one that waits to be planned, or whose planner's lease has expired."""
         ...
@@ -122,10 +127,11 @@ class Executions(Protocol):
         at: datetime,
         failure: tuple[str, str] | None = None,
         life: int | None = None,
+        totals: Totals | None = None,
     ) -> bool:
         """Compare-and-set the final status if it is `among` these now; whether this call did it.
 
-        `life`: only in this life of the execution.
+        `life`: only in this life of the execution. `totals`: what it came to, when nothing can change it.
         """
         ...
 

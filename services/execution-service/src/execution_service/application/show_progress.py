@@ -1,21 +1,16 @@
 """How far a campaign's execution is, and who got what."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from contracts.ids import created_at
 from service_kit.clock import Clock
 
-from execution_service.application.ports_engine import Executions, Ledger, LedgerRow, Shards
-from execution_service.domain.errors_engine import CampaignNotFound, CursorInvalid, ExecutionNotFound
-from execution_service.domain.execution import Execution
+from execution_service.application.find_execution import FindExecution
+from execution_service.application.ports_engine import Ledger, LedgerRow, Shards
+from execution_service.domain.errors_engine import CursorInvalid
 from execution_service.domain.outcomes import Status
 from execution_service.domain.progress import IDLE, RATE_SECONDS, Progress, measure
-
-_YOUNG_SECONDS = 10
-_LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +32,13 @@ class Recipients:
 
 
 class ShowProgress:
-    """Reads executions. `wait_seconds`: how long to wait for a campaign that was created just now."""
+    """Reads executions."""
 
-    def __init__(
-        self, *, executions: Executions, shards: Shards, ledger: Ledger, clock: Clock, wait_seconds: float
-    ) -> None:
-        self._executions = executions
+    def __init__(self, *, find: FindExecution, shards: Shards, ledger: Ledger, clock: Clock) -> None:
+        self._find = find
         self._shards = shards
         self._ledger = ledger
         self._clock = clock
-        self._wait = wait_seconds
 
     async def progress(
         self, org: str, campaign_id: str, execution_id: str | None, *, deleted_too: bool
@@ -55,7 +47,7 @@ class ShowProgress:
 
         `deleted_too`: also when the campaign has been deleted.
         """
-        execution = await self._execution(org, campaign_id, execution_id, deleted_too)
+        execution = await self._find(org, campaign_id, execution_id, deleted_too=deleted_too)
         if execution is None:
             return IDLE
         # The execution was read before its shards: what is completed then has all its outcomes here.
@@ -78,7 +70,7 @@ class ShowProgress:
         cursor: str | None,
     ) -> Recipients:
         """A page of the ledger. Raises CampaignNotFound, ExecutionNotFound, CursorInvalid."""
-        execution = await self._execution(org, campaign_id, execution_id, deleted_too)
+        execution = await self._find(org, campaign_id, execution_id, deleted_too=deleted_too)
         if execution is None or not execution.begun:
             return Recipients(execution.execution_id if execution else None, [], None, {})
         try:
@@ -91,30 +83,3 @@ class ShowProgress:
         rows = [Recipient(row, messages[row.step].id) for row in page.rows]
         counts = await self._ledger.count(execution.execution_id) if cursor is None else None
         return Recipients(execution.execution_id, rows, page.next_cursor, counts)
-
-    async def _execution(
-        self, org: str, campaign_id: str, execution_id: str | None, deleted_too: bool
-    ) -> Execution | None:
-        """None when the campaign has not been executed."""
-        latest = await self._latest(org, campaign_id, deleted_too)
-        if execution_id is None:
-            return latest
-        found = await self._executions.get(execution_id)
-        if found is None or found.org != org or found.campaign_id != campaign_id:
-            raise ExecutionNotFound
-        return found
-
-    async def _latest(self, org: str, campaign_id: str, deleted_too: bool) -> Execution | None:
-        """The campaign is known here a moment after it was created: wait for a young one."""
-        began = self._clock.now()
-        made = created_at(campaign_id)
-        young = made is not None and (began - made).total_seconds() < _YOUNG_SECONDS
-        loop = asyncio.get_running_loop()
-        until = loop.time() + (self._wait if young else 0)
-        while True:
-            known, execution = await self._executions.latest(org, campaign_id, deleted_too=deleted_too)
-            if known:
-                return execution
-            if loop.time() >= until:
-                raise CampaignNotFound
-            await asyncio.sleep(_LOOK_SECONDS)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from contracts.events.campaign import ExecutionSnapshot, Totals
+from contracts.events.campaign import ExecutionSnapshot, Retry, Totals
 
 ExecutionStatus = Literal["scheduled", "planning", "running", "paused", "completed", "failed", "cancelled"]
 UNDERWAY: frozenset[str] = frozenset({"planning", "running"})
@@ -41,7 +41,7 @@ class Execution:
     `frozen` is None until it begins (it is scheduled, or failed before). `end_date` is the campaign's end as
     it is now; from then on nobody is sent to. `life` grows when a failed execution is mended: what was meant
     for an earlier life (a failure, a plan, a rendered message) is void. `sequence` is the campaign's version
-    whose event it followed last.
+    whose event it followed last. `totals`: what it came to, once it has completed.
     """
 
     execution_id: str
@@ -59,6 +59,7 @@ class Execution:
     end_date: datetime | None = None
     life: int = 1
     sequence: int = 0
+    totals: Totals | None = None
 
     @property
     def begun(self) -> bool:
@@ -76,6 +77,11 @@ class Execution:
     def test_mode(self) -> bool:
         """Whether it goes to testers only and counts in no statistics."""
         return self.frozen is not None and self.frozen.options.test_mode
+
+    @property
+    def retry(self) -> Retry | None:
+        """Whom of earlier runs it goes to; None when it walks an audience."""
+        return self.frozen.options.retry if self.frozen is not None else None
 
     @property
     def weight(self) -> int:

@@ -51,9 +51,14 @@ class Progress:
 IDLE = Progress("idle", ShardSums(), 0, None, (), None)
 
 
+def shown_status(execution: Execution) -> ProgressStatus:
+    """Its status as clients know it: planning is a part of running."""
+    return "running" if execution.status == "planning" else execution.status
+
+
 def measure(execution: Execution, sums: ShardSums, *, sent_lately: int, now: datetime) -> Progress:
     """The progress of `execution`; `sent_lately` is messages of the last minute, or since it began."""
-    status: ProgressStatus = "running" if execution.status == "planning" else execution.status
+    status = shown_status(execution)
     running = status == "running"
     age = (now - (execution.started_at or execution.created_at)).total_seconds()
     rate = round(sent_lately * 60 / min(RATE_SECONDS, max(1.0, age))) if running else 0

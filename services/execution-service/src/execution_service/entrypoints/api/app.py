@@ -7,12 +7,14 @@ from service_kit.api.app import create_api
 from service_kit.idempotency.once import Idempotency
 
 from execution_service.bootstrap import SERVICE, Wiring
-from execution_service.bootstrap_engine import show_progress
+from execution_service.bootstrap_progress import progress_parts
 from execution_service.entrypoints.api.audience import Audience
 from execution_service.entrypoints.api.bots import bots_router
 from execution_service.entrypoints.api.contacts import IMPORT_PATH, contacts_router
+from execution_service.entrypoints.api.executions import executions_router
 from execution_service.entrypoints.api.internal import internal_router
 from execution_service.entrypoints.api.progress import progress_router
+from execution_service.entrypoints.api.progress_stream import progress_stream_router
 from execution_service.entrypoints.api.segments import segments_router
 from execution_service.entrypoints.errors import STATUSES
 
@@ -29,14 +31,16 @@ def build_app(wiring: Wiring) -> FastAPI:
         import_transactions=wiring.import_transactions,
         clock=wiring.clock,
     )
-    settings = wiring.execution_settings
+    settings, progress = wiring.execution_settings, progress_parts(wiring)
     return create_api(
         title=SERVICE,
         routers=[
             contacts_router(audience),
             segments_router(audience),
             bots_router(audience),
-            progress_router(show_progress(wiring)),
+            progress_router(progress.show),
+            progress_stream_router(progress.follow),
+            executions_router(progress.list_executions),
         ],
         internal_routers=[internal_router(audience, token=settings.internal_token.get_secret_value())],
         settings=settings,

@@ -97,7 +97,7 @@ def progress_router(show: ShowProgress) -> APIRouter:
         """Progress of the latest execution, or of `executionId`; of a deleted campaign for admins only."""
         deleted_too = caller.role == Role.ADMIN
         shown = await show.progress(caller.org, campaign_id, execution_id, deleted_too=deleted_too)
-        return Success(data=_progress(shown))
+        return Success(data=progress_out(shown))
 
     @router.get(
         "/campaigns/{campaign_id}/recipients",
@@ -133,7 +133,8 @@ def progress_router(show: ShowProgress) -> APIRouter:
     return router
 
 
-def _progress(shown: Progress) -> ProgressOut:
+def progress_out(shown: Progress) -> ProgressOut:
+    """As clients see it."""
     execution, totals = shown.execution, shown.sums.totals()
     failure = execution.failure if execution else None
     return ProgressOut(
