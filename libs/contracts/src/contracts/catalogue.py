@@ -5,7 +5,7 @@ from functools import lru_cache
 import msgspec
 
 from contracts.envelope import AnyEvent, EventData, MalformedEvent, UnknownEventType, decode_as
-from contracts.events.audience import AudienceEstimated
+from contracts.events.audience import AudienceEstimated, ContactErased, SegmentChanged
 from contracts.events.campaign import (
     CampaignCancelled,
     CampaignCompleted,
@@ -40,6 +40,8 @@ CATALOGUE: dict[str, type[EventData]] = {
         ExecutionFailed,
         DeliveryRecorded,
         AudienceEstimated,
+        SegmentChanged,
+        ContactErased,
         StatisticsUpdated,
     )
 }

@@ -1,4 +1,10 @@
-"""Segments in MongoDB: {_id: `<org>/<segmentId>`, org, segmentId, name, description and its two times}."""
+"""Segments in MongoDB: {_id: `<org>/<segmentId>`, org, segmentId, name, description, filters, revision, …}.
+
+`filters`, of one that is a filter, is JSON text: its keys are clients'.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
 
 from pymongo.errors import DuplicateKeyError
 from service_kit.mongo.client import Database, Document
@@ -21,17 +27,8 @@ class MongoSegments:
 
     async def insert(self, tx: Tx, segment: Segment) -> None:
         """Store a new one. Raises SegmentExists."""
-        row = {
-            "_id": f"{segment.org}/{segment.segment_id}",
-            "org": segment.org,
-            "segmentId": segment.segment_id,
-            "name": segment.name,
-            "description": segment.description,
-            "createdAt": segment.created_at,
-            "updatedAt": segment.updated_at,
-        }
         try:
-            await self._segments.insert_one(row, session=session_of(tx))
+            await self._segments.insert_one(_document(segment), session=session_of(tx))
         except DuplicateKeyError as error:
             raise SegmentExists from error
 
@@ -46,6 +43,26 @@ class MongoSegments:
         rows = await cursor.skip(skip).limit(limit).to_list(None)
         return [_segment(row) for row in rows], await self._segments.count_documents({"org": org})
 
+    async def filters_of(self, org: str, segment_ids: Sequence[str]) -> Mapping[str, Mapping[str, object]]:
+        """The filters of those of the segments that have some."""
+        keys = [f"{org}/{segment_id}" for segment_id in segment_ids]
+        rows = await self._segments.find({"_id": {"$in": keys}}, {"segmentId": 1, "filters": 1}).to_list(None)
+        return {row["segmentId"]: json.loads(row["filters"]) for row in rows if row.get("filters")}
+
+
+def _document(segment: Segment) -> Document:
+    return {
+        "_id": f"{segment.org}/{segment.segment_id}",
+        "org": segment.org,
+        "segmentId": segment.segment_id,
+        "name": segment.name,
+        "description": segment.description,
+        "filters": None if segment.filters is None else json.dumps(segment.filters),
+        "revision": segment.revision,
+        "createdAt": segment.created_at,
+        "updatedAt": segment.updated_at,
+    }
+
 
 def _segment(row: Document) -> Segment:
     return Segment(
@@ -55,4 +72,6 @@ def _segment(row: Document) -> Segment:
         description=row["description"],
         created_at=row["createdAt"],
         updated_at=row["updatedAt"],
+        filters=json.loads(row["filters"]) if row.get("filters") else None,
+        revision=row.get("revision", 1),
     )

@@ -81,6 +81,10 @@ class Segments(Protocol):
         """A page, newest first, and how many there are."""
         ...
 
+    async def filters_of(self, org: str, segment_ids: Sequence[str]) -> Mapping[str, Mapping[str, object]]:
+        """The filters of those of the segments that are filters; the others are left out."""
+        ...
+
 
 class Bots(Protocol):
     """The bots of all organisations."""

@@ -26,6 +26,7 @@ def build_app(wiring: Wiring) -> FastAPI:
         segments=wiring.segments,
         bots=wiring.bots,
         marks=wiring.marks,
+        outbox=wiring.outbox,
         telegram=wiring.telegram,
         transactions=wiring.transactions,
         import_transactions=wiring.import_transactions,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from service_kit.clock import Clock
-from service_kit.ports import Transactions
+from service_kit.ports import Outbox, Transactions
 
 from execution_service.application.ports import AudienceMarks, Bots, Contacts, Segments, TelegramIdentity
 
@@ -16,6 +16,7 @@ class Audience:
     segments: Segments
     bots: Bots
     marks: AudienceMarks
+    outbox: Outbox
     telegram: TelegramIdentity
     transactions: Transactions
     import_transactions: Transactions

@@ -1,6 +1,7 @@
-"""/segments: static groups; contacts name the segments that they are in."""
+"""/segments: static ones, which contacts name, and dynamic ones, which are filters."""
 
 from fastapi import APIRouter, Response
+from pydantic import JsonValue
 from service_kit.api.app import Editor, Viewer
 from service_kit.api.envelope import Pagination, RequestModel, ResponseModel, Success, UtcTime
 from service_kit.api.idempotency import Answer, Once
@@ -10,6 +11,7 @@ from execution_service.application.segments import CreateSegment, create_segment
 from execution_service.domain.errors import SegmentExists, SegmentNotFound
 from execution_service.domain.segment import Segment
 from execution_service.entrypoints.api.audience import Audience
+from execution_service.entrypoints.api.filters import Filters, plain
 from execution_service.entrypoints.api.paging import Limit, Page
 from execution_service.entrypoints.errors import answers
 
@@ -20,6 +22,7 @@ class SegmentIn(RequestModel):
     id: ClientId | None = None
     name: Name
     description: Description = ""
+    filters: Filters | None = None
 
 
 class SegmentOut(ResponseModel):
@@ -28,6 +31,7 @@ class SegmentOut(ResponseModel):
     id: str
     name: str
     description: str
+    filters: dict[str, JsonValue] | None
     created_at: UtcTime
     updated_at: UtcTime
 
@@ -57,13 +61,16 @@ def segments_router(audience: Audience) -> APIRouter:
         responses=answers(SegmentExists),
     )
     async def create(body: SegmentIn, caller: Editor, once: Once) -> Response:
-        """Make a segment. Contacts that named its id before are in it."""
-        command = CreateSegment(caller.org, body.id, body.name, body.description)
+        """Make a segment: a filter, or without `filters` one of the contacts that name it, also before it."""
+        filters = None if body.filters is None else plain(body.filters)
+        command = CreateSegment(caller.org, body.id, body.name, body.description, filters)
         return await once(
             lambda transactions: create_segment(
                 command,
                 segments=audience.segments,
                 contacts=audience.contacts,
+                outbox=audience.outbox,
+                marks=audience.marks,
                 transactions=transactions,
                 clock=audience.clock,
             ),
@@ -97,6 +104,7 @@ def _shown(segment: Segment) -> SegmentOut:
         id=segment.segment_id,
         name=segment.name,
         description=segment.description,
+        filters=segment.filters and dict(segment.filters),
         created_at=segment.created_at,
         updated_at=segment.updated_at,
     )
