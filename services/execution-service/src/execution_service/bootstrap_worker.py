@@ -83,7 +83,6 @@ class Worker:
             observer=observer,
             clock=wiring.clock,
             timing=SendTiming(
-                late_seconds=settings.slot_late_seconds,
                 patience_seconds=settings.shard_patience_seconds,
                 drain_seconds=settings.drain_seconds,
             ),
@@ -133,7 +132,6 @@ def _policy(settings: EngineSettings) -> RunPolicy:
         lease_seconds=settings.shard_lease_seconds,
         patience_seconds=settings.shard_patience_seconds,
         slice_seconds=settings.shard_slice_seconds,
-        step_pause_seconds=settings.step_pause_seconds,
         intent_seconds=settings.intent_seconds,
         reserve_seconds=settings.telegram_answer_seconds + 2,
         trust_seconds=settings.pause_seconds,

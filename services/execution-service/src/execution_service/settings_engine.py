@@ -30,14 +30,10 @@ class EngineSettings(Settings):
     """How long a shard may keep its runner while others wait."""
     shard_patience_seconds: float = Field(default=1, gt=0)
     """A shard that must wait longer is put back."""
-    step_pause_seconds: float = Field(default=1, ge=0)
-    """Between two messages to the same chat: Telegram allows one a second."""
     intent_seconds: float = Field(default=0.15, gt=0)
     """How long before its first message a window's intent is stored."""
     pause_seconds: float = Field(default=1, gt=0)
     """Nothing is sent later than that after a pause, a cancellation or an earlier end was stored."""
-    slot_late_seconds: float = Field(default=0.03, gt=0)
-    """How late a message may be dispatched after its slot; then it gets a new one."""
     telegram_connect_seconds: float = Field(default=3, gt=0)
     telegram_answer_seconds: float = Field(default=8, gt=0)
     """After so long without an answer nobody knows whether a message was delivered."""

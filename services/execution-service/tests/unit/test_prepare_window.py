@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contracts.events.campaign import AudienceDefinition, ExecutionOptions, ExecutionSnapshot, FrozenMessage
 from execution_service.application.ports import Member
 from execution_service.application.ports_engine import ShardLease
-from execution_service.application.prepare_window import Letter, Prepared, PrepareWindow
+from execution_service.application.ports_sending import Deferred, Slot
+from execution_service.application.prepare_window import Prepared, PrepareWindow
 from execution_service.domain.contact import Contact
 from execution_service.domain.execution import Execution
+from execution_service.domain.outcomes import Back
 from execution_service.domain.window import ShardState, candidates
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -64,8 +66,16 @@ def test_each_contact_is_a_letter_or_decided_with_its_reason() -> None:
     }
 
 
-def test_a_shorter_window_keeps_the_order_and_ends_before_the_letter_without_a_slot() -> None:
-    short = prepared().first(1)
+def test_a_window_ends_before_the_first_letter_without_a_turn_and_defers_those_whose_chat_must_wait() -> None:
+    letters = len(prepared().letters)
+    assert letters == 2
+    short = prepared().granted([Slot(1.0, 1.0)], due=lambda _: NOW)
     assert [candidate.position for candidate in short.candidates] == [0, 1, 2, 3, 4, 5]
-    assert len(short.letters) == 1
-    assert not any(isinstance(item, Letter) for item in prepared().first(0).items)
+    assert (len(short.letters), short.deferred) == (1, [])
+    assert not prepared().granted([], due=lambda _: NOW).letters
+    later = NOW + timedelta(seconds=3)
+    whole = prepared().granted([Deferred(3.0), Slot(1.0, 1.0)], due=lambda at: NOW + timedelta(seconds=at))
+    assert whole.candidates == prepared().candidates
+    assert whole.letters == prepared().letters[1:]
+    assert whole.deferred == [Back(prepared().letters[0].candidate, later)]
+    assert whole.decided == prepared().decided

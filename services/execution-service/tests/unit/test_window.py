@@ -71,7 +71,7 @@ def test_a_shard_whose_contacts_all_failed_needs_no_second_step() -> None:
 
 @given(st.data(), st.integers(1, 12), st.integers(1, 3))
 def test_each_position_ends_in_exactly_one_outcome(data: st.DataObject, size: int, steps: int) -> None:
-    """Windows of any length, any answers, and crashes that leave a window to be called unknown."""
+    """Windows of any length, any deferrals and answers, and crashes that leave a window to be called unknown."""
     state, now, outcomes, rounds = ShardState(size=size, steps=steps), NOW, Counter[tuple[int, int]](), 0
     while not state.done:
         rounds += 1
@@ -83,9 +83,11 @@ def test_each_position_ends_in_exactly_one_outcome(data: st.DataObject, size: in
             now = due
             continue
         taken = turn[: data.draw(st.integers(1, len(turn)))]
-        before, state = state, open_window(state, taken)
+        sent = taken if rounds > 40 else [item for item in taken if data.draw(st.booleans())]
+        deferred = [Back(item, now + timedelta(seconds=1)) for item in taken if item not in sent]
+        before, state = state, open_window(state, taken, deferred)
         assert state.window == before.window + 1
-        results = _results(data, taken, now, tired=rounds > 40)
+        results = _results(data, sent, now, tired=rounds > 40)
         for item in results:
             if isinstance(item, Final):
                 outcomes[before.step, item.position] += 1

@@ -89,13 +89,18 @@ class ExecutionOptions(Model):
 
 
 class ExecutionSnapshot(Model):
-    """All that an execution needs, so that execution-service never asks back."""
+    """All that an execution needs, so that execution-service never asks back.
+
+    The bots are `bot_ids` (each contact stays with one), or `bot_id`, or the organisation's default one.
+    """
 
     messages: Annotated[list[FrozenMessage], Field(min_length=1)]
     audience: AudienceDefinition
     options: ExecutionOptions
     sampling_seed: str
     bot_id: str | None = None
+    bot_ids: list[str] = Field(default_factory=list)
+    allow_paid_broadcast: bool = False
     end_date: UtcTime | None = None
 
 

@@ -34,11 +34,13 @@ class TelegramBotApi:
         )
         self._answer_seconds = answer_seconds
 
-    async def send(self, token: str, chat_id: int, rendered: Rendered) -> SendResult:
+    async def send(self, token: str, chat_id: int, rendered: Rendered, *, paid: bool) -> SendResult:
         """sendMessage, once."""
         body: dict[str, Any] = {"chat_id": chat_id, "text": rendered.text}
         if rendered.parse_mode != "none":
             body["parse_mode"] = rendered.parse_mode
+        if paid:
+            body["allow_paid_broadcast"] = True
         url, seen = f"{self._base}/bot{token}/sendMessage", SimpleNamespace(written=False)
         try:
             async with (

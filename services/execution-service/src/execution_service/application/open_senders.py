@@ -28,7 +28,7 @@ class OpenSenders:
         if now < until:
             return known
         bot = await self._bots.get(org, bot_id)
-        sender = Sender(_ref(bot), self._bots.token(bot), bot.limits.per_second) if bot else None
+        sender = Sender(_ref(bot), self._bots.token(bot), bot.limits) if bot else None
         self._known[org, bot_id] = (now + self._keep, sender)
         return sender
 

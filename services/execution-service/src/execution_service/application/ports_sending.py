@@ -7,7 +7,8 @@ from typing import Protocol
 
 from contracts.events.campaign import ParseMode
 
-from execution_service.domain.execution import BotRef
+from execution_service.domain.bot import BotLimits
+from execution_service.domain.execution import BotRef, Execution
 from execution_service.domain.outcomes import Final, SendResult
 
 GRANT_SECONDS = 0.25
@@ -28,11 +29,11 @@ class ChatMoves(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A bot ready to send. `per_second` is its limit in messages."""
+    """A bot ready to send."""
 
     bot: BotRef
     token: str
-    per_second: float
+    limits: BotLimits
 
 
 class Senders(Protocol):
@@ -60,22 +61,65 @@ class BotWaits(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
-    """Slots on the event loop's clock, evenly spaced; without any, ask again after `wait` seconds."""
+class Sharer:
+    """An execution that asks for a bot's slots. Those that compete share its rate by their weights.
 
-    slots: Sequence[float]
+    `paid`: its messages are paid for, and have a rate of their own.
+    """
+
+    telegram_id: int
+    limits: BotLimits
+    paid: bool
+    share: str
+    weight: int
+
+    @classmethod
+    def of(cls, execution: Execution, sender: Sender) -> "Sharer":
+        """`execution`, sending with `sender`; a bot that may not pay sends unpaid."""
+        paid = execution.snapshot.allow_paid_broadcast and sender.limits.paid_per_second > 0
+        return cls(sender.bot.telegram_id, sender.limits, paid, execution.execution_id, execution.weight)
+
+    @property
+    def rate(self) -> int:
+        """Messages a second that the bot may send like this, in all."""
+        return self.limits.rate(paid=self.paid)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A message may be dispatched `at` this time of the event loop; `mark` is the limiter's name for it."""
+
+    at: float
+    mark: float
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """Its chat has got, or will get, a message too shortly before: ask again `at` this time."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What the first of the letters asked for get, in their order; without any, ask again after `wait` s."""
+
+    turns: Sequence[Slot | Deferred]
     wait: float = 0
+
+    @property
+    def slots(self) -> list[Slot]:
+        """Of those that may be sent."""
+        return [turn for turn in self.turns if isinstance(turn, Slot)]
 
 
 class Limiter(Protocol):
-    """Hands out every Telegram bot's rate, across all workers."""
+    """Hands out every Telegram bot's rate, across all workers, and keeps each chat's."""
 
-    async def reserve(
-        self, telegram_id: int, *, per_second: float, wanted: int, share: str, weight: int
-    ) -> Grant:
-        """Up to `wanted` slots. Raises LimiterUnavailable.
+    async def reserve(self, sharer: Sharer, chats: Sequence[int], *, missed: Sequence[Slot] = ()) -> Grant:
+        """Slots for letters to `chats`, or for as many of the first as there are. Raises LimiterUnavailable.
 
-        Sharers (executions, by id) that compete for a bot get its rate in proportion to their weights.
+        `missed`: the slots, one for each of `chats`, that went by unused: they do not stand in their way.
         """
         ...
 
@@ -95,8 +139,8 @@ class Rendered:
 class BotApi(Protocol):
     """Telegram."""
 
-    async def send(self, token: str, chat_id: int, rendered: Rendered) -> SendResult:
-        """Send one message, once. Never raises but on cancellation."""
+    async def send(self, token: str, chat_id: int, rendered: Rendered, *, paid: bool) -> SendResult:
+        """Send one message, once, paid for or not. Never raises but on cancellation."""
         ...
 
 

@@ -1,15 +1,15 @@
 """Before a window is opened: who of the candidates gets what text, and who is decided without sending."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from execution_service.application.ports_engine import Audience, ShardLease
-from execution_service.application.ports_sending import Rendered
+from execution_service.application.ports_sending import Deferred, Rendered, Slot
 from execution_service.domain.contact import Contact
 from execution_service.domain.execution import Execution
-from execution_service.domain.outcomes import Candidate, Final, Status
+from execution_service.domain.outcomes import Back, Candidate, Final, Status
 from execution_service.domain.rendering import (
     MAX_LENGTH,
     CompiledMessage,
@@ -37,9 +37,9 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Candidates in their order, each one either a letter or decided."""
+    """Candidates in their order, each one a letter, or decided, or deferred."""
 
-    items: Sequence[Letter | Final]
+    items: Sequence[Letter | Final | Back]
     candidates: Sequence[Candidate]
 
     @property
@@ -52,15 +52,24 @@ class Prepared:
         """Those that need no sending."""
         return [item for item in self.items if isinstance(item, Final)]
 
-    def first(self, letters: int) -> "Prepared":
-        """The beginning that holds at most so many letters."""
-        left = letters
-        for index, item in enumerate(self.items):
+    @property
+    def deferred(self) -> list[Back]:
+        """Those whose turn has not come."""
+        return [item for item in self.items if isinstance(item, Back)]
+
+    def granted(self, turns: Sequence[Slot | Deferred], due: Callable[[float], datetime]) -> "Prepared":
+        """The beginning that holds one letter per turn; `due` tells the date of a time of the event loop."""
+        items: list[Letter | Final | Back] = []
+        left = iter(turns)
+        for item in self.items:
             if isinstance(item, Letter):
-                if left == 0:
-                    return Prepared(self.items[:index], self.candidates[:index])
-                left -= 1
-        return self
+                turn = next(left, None)
+                if turn is None:
+                    break
+                items.append(item if isinstance(turn, Slot) else Back(item.candidate, due(turn.at)))
+            else:
+                items.append(item)
+        return Prepared(items, self.candidates[: len(items)])
 
 
 class PrepareWindow:

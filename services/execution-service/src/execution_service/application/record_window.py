@@ -63,7 +63,7 @@ class RecordWindow:
             decided=prepared.decided,
             opened_at=now,
         )
-        state = open_window(lease.state, prepared.candidates)
+        state = open_window(lease.state, prepared.candidates, prepared.deferred)
 
         async def work(tx: Tx) -> None:
             until = self._clock.now() + timedelta(seconds=self._lease_seconds)

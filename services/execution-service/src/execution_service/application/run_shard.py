@@ -8,6 +8,7 @@ before each turn, while it waits, and right before it sends.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -24,10 +25,12 @@ from execution_service.application.ports_sending import (
     Observer,
     Sender,
     Senders,
+    Sharer,
+    Slot,
 )
 from execution_service.application.prepare_window import Prepared, PrepareWindow
 from execution_service.application.record_window import RecordWindow
-from execution_service.application.send_window import SendWindow, SentWindow
+from execution_service.application.send_window import SendWindow
 from execution_service.application.silence import Silence
 from execution_service.application.watch_execution import ExecutionWatch
 from execution_service.domain.execution import Execution
@@ -50,8 +53,6 @@ class RunPolicy:
     patience_seconds: float
     slice_seconds: float
     """How long one shard may keep a runner before it queues again."""
-    step_pause_seconds: float
-    """Between two messages to the same chat."""
     intent_seconds: float
     """How long before its first slot a window's intent is stored."""
     reserve_seconds: float
@@ -168,7 +169,8 @@ class RunShard:
             await self._finish.fail(execution, "BOT_MISSING")
             return None
         # No more than the limiter may grant at once: a slow bot's windows are small.
-        limit = min(self._policy.window_size, max(1, int(sender.per_second * GRANT_SECONDS)))
+        sharer = Sharer.of(execution, sender)
+        limit = min(self._policy.window_size, max(1, int(sharer.rate * GRANT_SECONDS)))
         turn = candidates(lease.state, limit=limit, now=now)
         if not turn:
             due = next_due(lease.state)
@@ -177,10 +179,12 @@ class RunShard:
         if silent > 0:
             return _Pause(silent)
         prepared = await self._prepare(execution, lease, turn, now=now)
-        grant = await self._slots(lease, watch, sender, len(prepared.letters))
+        chats = [letter.chat_id for letter in prepared.letters]
+        grant = await self._slots(lease, watch, execution, sharer, chats)
         if grant is None or grant.wait:
             return _Pause(grant.wait if grant else 0)
-        return await self._deliver(lease, watch, execution, sender, prepared.first(len(grant.slots)), grant)
+        prepared = prepared.granted(grant.turns, self._date_of)
+        return await self._deliver(lease, watch, execution, sender, prepared, grant.slots)
 
     async def _skip(self, lease: ShardLease, execution: Execution) -> None:
         """The campaign has ended: nobody of the shard is sent to any more, waiting ones included."""
@@ -197,13 +201,12 @@ class RunShard:
         execution: Execution,
         sender: Sender,
         prepared: Prepared,
-        grant: Grant,
+        slots: Sequence[Slot],
     ) -> _Pause | None:
         """Intent, sends, record. `execution` is the life that the letters were prepared for."""
-        step = lease.state.step
-        if grant.slots:
+        if slots:
             # Not earlier than needed: a crash before the intent costs slots, after it outcomes.
-            early = grant.slots[0] - self._policy.intent_seconds - asyncio.get_running_loop().time()
+            early = slots[0].at - self._policy.intent_seconds - asyncio.get_running_loop().time()
             await asyncio.sleep(max(0.0, early))
         window = await self._record.open(lease, prepared)
         try:
@@ -213,48 +216,44 @@ class RunShard:
             log.warning("shard.looks_blindly", shard_id=lease.shard_id, reason=type(error).__name__)
         sent = await self._send(
             prepared.letters,
+            slots,
             sender,
-            grant,
             execution=execution,
             stop_at=min(lease.deadline - self._policy.reserve_seconds, watch.sends_until(execution)),
         )
         await self._record.close(lease, execution, window, sent.results)
         if sent.unauthorized:
             await self._finish.fail(execution, "BOT_UNAUTHORIZED")
-        return self._afterwards(lease, sent, step)
+        return _Pause(1.0) if sent.not_connected else None
 
-    def _afterwards(self, lease: ShardLease, sent: SentWindow, step: int) -> _Pause | None:
-        if sent.not_connected:
-            return _Pause(1.0)
-        if lease.state.step != step:
-            return _Pause(self._policy.step_pause_seconds)
-        return None
+    def _date_of(self, at: float) -> datetime:
+        """When the event loop's clock will show `at`."""
+        return self._clock.now() + timedelta(seconds=at - asyncio.get_running_loop().time())
 
     async def _sender(self, execution: Execution) -> Sender | None:
         bot = execution.bot
         return await self._senders.open(execution.org, bot.bot_id) if bot else None
 
     async def _slots(
-        self, lease: ShardLease, watch: ExecutionWatch, sender: Sender, wanted: int
+        self,
+        lease: ShardLease,
+        watch: ExecutionWatch,
+        execution: Execution,
+        sharer: Sharer,
+        chats: Sequence[int],
     ) -> Grant | None:
-        """Slots for up to `wanted` letters; None when there is no waiting for them here and now."""
-        loop, execution = asyncio.get_running_loop(), watch.execution
+        """Slots for the first of `chats`; None when there is no waiting for them here and now."""
+        loop = asyncio.get_running_loop()
         began, backoff = loop.time(), 0.1
-        if not wanted:
+        if not chats:
             return Grant(())
         while not self._stopping.is_set() and watch.sends_until(execution) > loop.time():
             try:
-                grant = await self._limiter.reserve(
-                    sender.bot.telegram_id,
-                    per_second=sender.per_second,
-                    wanted=wanted,
-                    share=execution.execution_id,
-                    weight=execution.weight,
-                )
+                grant = await self._limiter.reserve(sharer, chats)
             except LimiterUnavailable:
                 grant = Grant((), backoff)
                 backoff = min(backoff * 2, 2.0)
-            if grant.slots:
+            if grant.turns:
                 self._observer.limiter_waited(loop.time() - began)
                 return grant
             if grant.wait > self._policy.patience_seconds:

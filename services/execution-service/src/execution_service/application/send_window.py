@@ -1,13 +1,14 @@
 """Sending one window: every letter at its slot, all answers awaited.
 
-Slots are promises of the limiter about dispatch times. A process that comes late (a stall, a slow
-intent) lets the missed slots go and asks for new ones: sending the backlog at once would exceed the
-rate. The rest of a window is not dispatched after a 429, a refused token, near the end of the lease,
-or when the process stops; it goes back to pending.
+Slots are promises of the limiter about dispatch times, each for one letter: bot and chat are free then.
+A process that comes late (a stall, a slow intent) lets the missed slots go and asks for new ones: sending
+the backlog at once would exceed the rate. The rest of a window is not dispatched after a 429, a refused
+token, near the end of the lease, or when the process stops; it goes back to pending.
+
+Slots denser than the timer need no sleep each: whatever is due when the loop wakes up leaves at once.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,14 +18,17 @@ from service_kit.logging import get_logger
 from execution_service.application.ports_sending import (
     BotApi,
     ChatMoves,
-    Grant,
+    Deferred,
     Limiter,
     LimiterUnavailable,
     Observer,
     Sender,
+    Sharer,
+    Slot,
 )
 from execution_service.application.prepare_window import Letter
 from execution_service.application.silence import Silence
+from execution_service.domain.bot import pace
 from execution_service.domain.execution import Execution
 from execution_service.domain.outcomes import (
     Attempt,
@@ -45,10 +49,9 @@ log = get_logger()
 
 @dataclass(frozen=True, slots=True)
 class SendTiming:
-    """`late_seconds`: how late a slot may be used; `patience_seconds`: how long to wait for new slots
-    inside a window; `drain_seconds`: how long a stopping process waits for answers."""
+    """`patience_seconds`: how long to wait for new slots inside a window; `drain_seconds`: how long a
+    stopping process waits for answers."""
 
-    late_seconds: float
     patience_seconds: float
     drain_seconds: float
 
@@ -89,14 +92,17 @@ class SendWindow:
     async def __call__(
         self,
         letters: Sequence[Letter],
+        slots: Sequence[Slot],
         sender: Sender,
-        grant: Grant,
         *,
         execution: Execution,
         stop_at: float,
     ) -> SentWindow:
-        """Send `letters` with the slots of `grant`; none is dispatched after `stop_at` (loop time)."""
-        return await _Sending(self, letters, sender, grant, execution, stop_at).run()
+        """Send each of `letters` at its slot; none is dispatched after `stop_at` (loop time)."""
+        return await _Sending(self, letters, sender, execution, stop_at).run(slots)
+
+
+_Due = tuple[Letter, Slot]
 
 
 class _Sending:
@@ -107,42 +113,40 @@ class _Sending:
         of: SendWindow,
         letters: Sequence[Letter],
         sender: Sender,
-        grant: Grant,
         execution: Execution,
         stop_at: float,
     ) -> None:
         self._of = of
         self._letters = letters
         self._sender = sender
-        self._slots = deque(grant.slots)
         self._execution = execution
+        self._sharer = Sharer.of(execution, sender)
+        self._pace = pace(self._sharer.rate)
         self._stop_at = stop_at
         self._loop = asyncio.get_running_loop()
+        self._tasks: list[asyncio.Task[None]] = []
         self._outcomes: dict[int, Final | Back] = {}
         self._halted = False
         self._unauthorized = False
         self._connected = False
 
-    async def run(self) -> SentWindow:
+    async def run(self, slots: Sequence[Slot]) -> SentWindow:
         """Dispatch, await, and settle what was not dispatched."""
-        tasks: list[asyncio.Task[None]] = []
         try:
-            for letter in self._letters:
-                if not await self._slot(len(self._letters) - len(tasks)):
-                    break
-                tasks.append(asyncio.create_task(self._send(letter)))
-            await self._answers(tasks)
+            missed = await self._dispatch(list(zip(self._letters, slots, strict=True)))
+            while missed and self._may_dispatch():
+                again, missed = await self._again(missed)
+                missed = await self._dispatch(again) + missed
+            await self._answers()
         finally:
-            for task in tasks:
+            for task in self._tasks:
                 task.cancel()
         wait = self._of.silence.left(self._sender.bot.telegram_id)
         results = [
-            self._outcomes.get(item.candidate.position) or self._back(item, wait) for item in self._letters
+            self._outcomes.get(item.candidate.position) or self._settle(item, NotDispatched(wait))
+            for item in self._letters
         ]
-        return SentWindow(results, self._unauthorized, bool(tasks) and not self._connected)
-
-    def _back(self, letter: Letter, wait: float) -> Final | Back:
-        return self._settle(letter, NotDispatched(wait))
+        return SentWindow(results, self._unauthorized, bool(self._tasks) and not self._connected)
 
     def _settle(self, letter: Letter, attempt: Attempt) -> Final | Back:
         return settle(letter.candidate, attempt, at=self._of.clock.now(), variation_id=letter.variation_id)
@@ -155,40 +159,49 @@ class _Sending:
             or self._of.silence.left(self._sender.bot.telegram_id) > 0
         )
 
-    async def _slot(self, letters_left: int) -> bool:
-        """Wait for the next letter's slot; False when nothing more may be dispatched."""
-        while self._may_dispatch():
-            if not self._slots and not await self._more_slots(letters_left):
-                return False
-            if not self._slots:
-                continue
-            early = self._slots[0] - self._loop.time()
-            if early > 0.0005:
-                await asyncio.sleep(early)
-            elif self._slots.popleft() + self._of.timing.late_seconds >= self._loop.time():
-                return True
+    async def _dispatch(self, due: Sequence[_Due]) -> list[_Due]:
+        """Send each at its slot, in their order; those whose slot had gone by."""
+        missed = []
+        for letter, slot in due:
+            if not await self._reached(slot.at):
+                break
+            if self._loop.time() > slot.at + self._pace.late:
+                missed.append((letter, slot))
             else:
-                self._of.observer.slots_missed(1)
+                self._tasks.append(asyncio.create_task(self._send(letter)))
+        if missed:
+            self._of.observer.slots_missed(len(missed))
+        return missed
+
+    async def _reached(self, at: float) -> bool:
+        """Wait for a slot; False when nothing more may be dispatched."""
+        while self._may_dispatch():
+            early = at - self._loop.time()
+            if early <= self._pace.early:
+                return True
+            await asyncio.sleep(early)
         return False
 
-    async def _more_slots(self, wanted: int) -> bool:
-        """Replace missed slots; False when the limiter has none soon."""
+    async def _again(self, missed: list[_Due]) -> tuple[list[_Due], list[_Due]]:
+        """New slots for the first of `missed`, and who is left; a letter whose chat must wait goes back."""
+        chats, slots = [letter.chat_id for letter, _ in missed], [slot for _, slot in missed]
         try:
-            grant = await self._of.limiter.reserve(
-                self._sender.bot.telegram_id,
-                per_second=self._sender.per_second,
-                wanted=wanted,
-                share=self._execution.execution_id,
-                weight=self._execution.weight,
-            )
+            grant = await self._of.limiter.reserve(self._sharer, chats, missed=slots)
         except LimiterUnavailable:
-            return False
-        if not grant.slots:
-            if grant.wait > self._of.timing.patience_seconds:
-                return False
+            self._halted = True
+            return [], []
+        if grant.wait > self._of.timing.patience_seconds:
+            self._halted = True
+        elif grant.wait:
             await asyncio.sleep(grant.wait)
-        self._slots.extend(grant.slots)
-        return True
+        again = []
+        for (letter, _), turn in zip(missed, grant.turns, strict=False):
+            if isinstance(turn, Deferred):
+                back = NotDispatched(max(0.0, turn.at - self._loop.time()))
+                self._outcomes[letter.candidate.position] = self._settle(letter, back)
+            else:
+                again.append((letter, turn))
+        return again, missed[len(grant.turns) :]
 
     async def _send(self, letter: Letter) -> None:
         """One request, settled at once, so that a cancelled neighbour changes nothing here."""
@@ -196,7 +209,9 @@ class _Sending:
         # Until an answer is there, the truth is that nobody knows: this is what a cancellation leaves.
         self._outcomes[letter.candidate.position] = self._settle(letter, NoAnswer())
         try:
-            result: SendResult = await self._of.api.send(self._sender.token, letter.chat_id, letter.rendered)
+            result: SendResult = await self._of.api.send(
+                self._sender.token, letter.chat_id, letter.rendered, paid=self._sharer.paid
+            )
         except Exception as error:
             log.error("delivery.unforeseen", exc_info=error)
             result = NoAnswer()
@@ -218,9 +233,9 @@ class _Sending:
                 self._execution.org, letter.contact_id, before=letter.chat_id, after=result.chat_id
             )
 
-    async def _answers(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+    async def _answers(self) -> None:
         """Wait for all; a stopping process gives up after its time, and the rest stays unknown."""
-        pending: set[asyncio.Task[None]] = set(tasks)
+        pending: set[asyncio.Task[None]] = set(self._tasks)
         give_up: float | None = None
         while pending:
             _, pending = await asyncio.wait(pending, timeout=0.25)

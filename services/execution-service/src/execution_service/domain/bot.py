@@ -12,12 +12,43 @@ TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{3,128}")
 class BotLimits:
     """What Telegram lets the bot do: messages a second, per chat a second, per group a minute.
 
-    Source: https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this
+    `paid_per_second` is for messages that the bot's owner pays for; 0: there are none.
+    Sources: https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this,
+    https://core.telegram.org/bots/api#sendmessage (`allow_paid_broadcast`)
     """
 
     per_second: int = 30
     per_chat_per_second: int = 1
     per_group_per_minute: int = 20
+    paid_per_second: int = 1_000
+
+    def rate(self, *, paid: bool) -> int:
+        """Messages a second in all."""
+        return self.paid_per_second if paid else self.per_second
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How exactly slots are kept, in seconds.
+
+    `early` and `late`: how far from its slot a message may be dispatched; slots are spaced for it, so that
+    no second holds more dispatches than the rate. `lead`: how long before its slot one is handed out.
+    """
+
+    early: float
+    late: float
+    lead: float
+
+
+_EXACT = Pace(early=0.0005, late=0.01, lead=0.06)
+_COARSE = Pace(early=0.0005, late=0.25, lead=0.0)
+_TELEGRAMS_MOST = 1_000
+
+
+def pace(per_second: float) -> Pace:
+    """The pace for a rate. What no bot of Telegram may do (other servers, benches) is kept coarsely: there an
+    event loop is busy for longer than a punctual slot would wait."""
+    return _EXACT if per_second <= _TELEGRAMS_MOST else _COARSE
 
 
 @dataclass(frozen=True, slots=True)

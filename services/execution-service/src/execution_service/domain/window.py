@@ -4,6 +4,7 @@ A position is in exactly one place: in the queue at or after `next` (not tried i
 (known not to have been delivered), in the open window (perhaps being sent now), or final.
 
     open_window    queue or retry → window        stored as the intent, before anything is sent
+                   queue or retry → retry         whose chat may not be sent to yet, in the same transaction
     close_window   window → final or retry        stored with the outcomes, in one transaction
 
 Several messages: a contact that succeeded is `passed` to the next step; the step after starts when all
@@ -72,12 +73,16 @@ def next_due(state: ShardState) -> datetime | None:
     return min((item.due for item in state.retry), default=None)
 
 
-def open_window(state: ShardState, taken: Sequence[Candidate]) -> ShardState:
-    """The state with `taken`, a beginning of `candidates`, moved into the window numbered `state.window`."""
+def open_window(state: ShardState, taken: Sequence[Candidate], deferred: Sequence[Back] = ()) -> ShardState:
+    """The state with `taken`, a beginning of `candidates`, moved into the window numbered `state.window`.
+
+    But for those `deferred` among them, whose turn has not come: they wait.
+    """
     positions = {item.position for item in taken}
     retry = tuple(item for item in state.retry if item.candidate.position not in positions)
     fresh = len(taken) - (len(state.retry) - len(retry))
-    return replace(state, next=state.next + fresh, retry=retry, window=state.window + 1)
+    waiting = tuple(Waiting(item.candidate, item.due) for item in deferred)
+    return replace(state, next=state.next + fresh, retry=retry + waiting, window=state.window + 1)
 
 
 def close_window(state: ShardState, results: Sequence[Final | Back]) -> ShardState:

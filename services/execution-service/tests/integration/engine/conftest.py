@@ -228,13 +228,15 @@ async def eventually(check: Callable[[], Awaitable[bool]], message: str) -> None
         await asyncio.sleep(0.02)
 
 
-async def new_bot(wiring: EngineWiring, *, per_second: int = 1_000, default: bool = False) -> Bot:
+async def new_bot(
+    wiring: EngineWiring, *, per_second: int = 1_000, default: bool = False, **limits: int
+) -> Bot:
     """A bot of acme that Telegram knows."""
     telegram_id, bot_id = secrets.randbelow(10**12) + 10**6, new_id("bot")
     bot = Bot(
         bot_id, "acme", "Bot", telegram_id, None,
         wiring.bots.seal(f"{telegram_id}:a-secret-of-the-bot", org="acme", bot_id=bot_id),
-        BotLimits(per_second=per_second), default, wiring.clock.now(),
+        BotLimits(per_second=per_second, **limits), default, wiring.clock.now(),
     )  # fmt: skip
     await wiring.transactions.run(lambda tx: wiring.bots.insert(tx, bot))
     return bot
@@ -261,7 +263,6 @@ async def engine(
         window_size=25,
         plan_page_size=60,
         idle_seconds=0.02,
-        step_pause_seconds=0.05,
         telegram_answer_seconds=3,
         bot_keep_seconds=0.01,
     )
