@@ -1,38 +1,63 @@
 """The Bot API over HTTP.
 
-What matters is the line between "nothing was written" and "something may have been". aiohttp tells when it
-is about to write a request's head; a request that ends before that was never sent. It repeats no POST.
+What matters is the line between "nothing was written" and "something may have been". The client's exception
+classes do not draw it (a server that reads a request and closes is a ConnectError), but the chain of causes
+does: hyper says in which phase it failed. Whatever does not say that it failed while connecting may have been
+read by Telegram. The client repeats only a request that never left its queue, because the kept connection
+that it was meant for had closed. The tests hold it to all that on raw sockets.
 Source: https://core.telegram.org/bots/api#sendmessage
 """
 
-import asyncio
-import json
-from types import SimpleNamespace
+from datetime import timedelta
 from typing import Any
 
-import aiohttp
+import orjson
+from pyreqwest.bytes import Bytes
+from pyreqwest.client import ClientBuilder
+from pyreqwest.exceptions import DetailedPyreqwestError, PoolTimeoutError, PyreqwestError
 
 from execution_service.application.ports_sending import Rendered
 from execution_service.domain.outcomes import NoAnswer, NotConnected, SendResult, classify
+
+CONNECTING = "client error (Connect)"
+"""How hyper names the phase before a request can be written."""
+ANSWER_BYTES = 65_536
+"""An answer that is longer is none of Telegram's; the rest of it is not read."""
+POOL_SECONDS = 1.0
+"""Waiting for one of the connections; `telegram_connections` is meant to be enough for all windows."""
+IDLE_SECONDS = 10.0
+"""A connection that was idle for longer is closed from here, before the other side does so unseen."""
 
 
 class TelegramBotApi:
     """Sends through the server at `base_url`. Make it inside the event loop; close it at the end.
 
-    `connect_seconds` bounds connecting, `answer_seconds` the whole request.
+    `connect_seconds` bounds connecting, TLS included, and `answer_seconds` all of a request. A cancelled
+    send may still go on in the client until then, and holds its connection.
     """
 
     def __init__(
         self, base_url: str, *, connect_seconds: float, answer_seconds: float, connections: int
     ) -> None:
         self._base = base_url.rstrip("/")
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=10),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, sock_read=answer_seconds),
-            json_serialize=_dumps,
-            trace_configs=[_tracing()],
+        self._client = (
+            ClientBuilder()
+            .http1_only()
+            .no_proxy()
+            .follow_redirects(False)
+            .gzip(False)
+            .brotli(False)
+            .zstd(False)
+            .deflate(False)
+            .max_connections(connections)
+            .pool_max_idle_per_host(connections)
+            .pool_idle_timeout(timedelta(seconds=IDLE_SECONDS))
+            .pool_timeout(timedelta(seconds=POOL_SECONDS))
+            .connect_timeout(timedelta(seconds=connect_seconds))
+            .timeout(timedelta(seconds=answer_seconds))
+            .default_headers({"content-type": "application/json"})
+            .build()
         )
-        self._answer_seconds = answer_seconds
 
     async def send(self, token: str, chat_id: int, rendered: Rendered, *, paid: bool) -> SendResult:
         """sendMessage, once."""
@@ -41,40 +66,29 @@ class TelegramBotApi:
             body["parse_mode"] = rendered.parse_mode
         if paid:
             body["allow_paid_broadcast"] = True
-        url, seen = f"{self._base}/bot{token}/sendMessage", SimpleNamespace(written=False)
+        request = self._client.post(f"{self._base}/bot{token}/sendMessage").body_bytes(orjson.dumps(body))
         try:
-            async with (
-                asyncio.timeout(self._answer_seconds),
-                self._session.post(url, json=body, trace_request_ctx=seen, allow_redirects=False) as answer,
-            ):
-                return classify(answer.status, _loads(await answer.read()))
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            return NoAnswer() if seen.written else NotConnected()
+            async with request.build_streamed() as answer:
+                raw = await answer.body_reader.read(ANSWER_BYTES)
+                return classify(answer.status, _loads(raw))
+        except PyreqwestError as error:
+            return NotConnected() if _never_connected(error) else NoAnswer()
 
     async def close(self) -> None:
         """Let go of the connections."""
-        await self._session.close()
+        await self._client.close()
 
 
-def _tracing() -> aiohttp.TraceConfig:
-    async def about_to_write(
-        _session: aiohttp.ClientSession,
-        context: SimpleNamespace,
-        _params: aiohttp.TraceRequestHeadersSentParams,
-    ) -> None:
-        context.trace_request_ctx.written = True
-
-    tracing = aiohttp.TraceConfig()
-    tracing.on_request_headers_sent.append(about_to_write)
-    return tracing
+def _never_connected(error: PyreqwestError) -> bool:
+    """Whether it ended before there was anything to write to: the pool is full, name, TCP or TLS failed."""
+    if isinstance(error, PoolTimeoutError):
+        return True
+    causes = (error.details["causes"] or ()) if isinstance(error, DetailedPyreqwestError) else ()
+    return any(cause["message"] == CONNECTING for cause in causes)
 
 
-def _dumps(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _loads(raw: bytes) -> object:
+def _loads(raw: Bytes | None) -> object:
     try:
-        return json.loads(raw)
+        return None if raw is None else orjson.loads(memoryview(raw))
     except ValueError:
         return None

@@ -5,9 +5,11 @@ passed on from here.
 """
 
 import json
+from datetime import timedelta
 from typing import Any
 
-import aiohttp
+from pyreqwest.client import ClientBuilder
+from pyreqwest.exceptions import PyreqwestError
 from service_kit.errors import DependencyDown
 
 from execution_service.domain.bot import BotIdentity
@@ -22,22 +24,24 @@ class TelegramGetMe:
 
     def __init__(self, *, base_url: str, timeout: float) -> None:
         self._base_url = base_url
-        self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._timeout = timedelta(seconds=timeout)
 
     async def get_me(self, token: str) -> BotIdentity | None:
         """The bot behind `token`; None when Telegram refuses it. Raises DependencyDown."""
+        asking = ClientBuilder().no_proxy().follow_redirects(False).timeout(self._timeout).build()
         try:
             async with (
-                aiohttp.ClientSession(timeout=self._timeout) as session,
-                session.get(f"{self._base_url}/bot{token}/getMe", allow_redirects=False) as answer,
+                asking as client,
+                client.get(f"{self._base_url}/bot{token}/getMe").build_streamed() as answer,
             ):
                 status = answer.status
-                body = await answer.content.read(MAX_ANSWER_BYTES)
-        except (aiohttp.ClientError, TimeoutError, OSError):
+                body = await answer.body_reader.read(MAX_ANSWER_BYTES)
+        except PyreqwestError:
             raise DependencyDown("Telegram does not answer, so the token cannot be checked") from None
-        if status in REFUSED and _is_refusal(body, status):
+        raw = bytes(body or b"")
+        if status in REFUSED and _is_refusal(raw, status):
             return None
-        return _identity(body) if status == 200 else _unexpected()
+        return _identity(raw) if status == 200 else _unexpected()
 
 
 def _parsed(body: bytes) -> dict[str, Any]:
