@@ -1,15 +1,17 @@
 """In-memory versions of the audience's ports, held to the same conformance suites as the real ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pytest
 from contracts.events.campaign import AudienceDefinition
-from execution_service.application.ports import CampaignAudience, KnownCampaign, Mark, Member
-from execution_service.domain.audience import AudienceRule
+from execution_service.application.fold_contacts import FoldContacts
+from execution_service.application.measure_audience import MeasureAudience
+from execution_service.application.ports import CampaignAudience, KnownCampaign, Mark
+from execution_service.application.ports_audience import ContactChange, StoredChunk
+from execution_service.domain.audience_columns import CHUNK_SIZE, Chunk
 from execution_service.domain.contact import Contact
-from execution_service.domain.suppression import suppression
 from service_kit.ports import Tx
 from service_kit.testing.fakes import (
     FixedClock,
@@ -27,6 +29,8 @@ class InMemoryContacts:
 
     def __init__(self) -> None:
         self.rows: dict[str, Contact] = {}
+        self.changes = InMemoryChanges()
+        self.given = 0
 
     async def get(self, org: str, contact_id: str, *, tx: Tx | None = None) -> Contact | None:
         return self.rows.get(f"{org}/{contact_id}")
@@ -36,32 +40,88 @@ class InMemoryContacts:
         return {contact_id: row for contact_id, row in found.items() if row is not None}
 
     async def insert(self, tx: Tx, contacts: Sequence[Contact]) -> None:
-        await self.replace(tx, contacts)
+        placed = [replace(one, ordinal=self.given + place) for place, one in enumerate(contacts, 1)]
+        self.given += len(placed)
+        await self.replace(tx, placed)
 
     async def replace(self, tx: Tx, contacts: Sequence[Contact]) -> None:
         rows = {f"{contact.org}/{contact.contact_id}": contact for contact in contacts}
+        change = [(contact.ordinal, contact.contact_id) for contact in contacts]
         staged(tx, lambda: self.rows.update(rows))
+        staged(tx, lambda: self.changes.add(contacts[0].org, change))
 
-    async def walk(
-        self, org: str, segment: str | None, *, after_key: str, limit: int, whole: bool = False
-    ) -> list[Member]:
-        found = [
-            Member(key, row.contact_id, row.segments, row.tester, row if whole else None)
-            for key, row in sorted(self.rows.items())
-            if row.org == org and (segment is None or segment in row.segments) and key > after_key
+
+class InMemoryChanges:
+    """The port `ContactChanges` in a dictionary."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, ContactChange] = {}
+        self._made = 0
+
+    def add(self, org: str, contacts: Sequence[tuple[int, str]]) -> None:
+        self._made += 1
+        change = ContactChange(f"{self._made:06}", org, contacts)
+        self.rows[change.change_id] = change
+
+    async def oldest(self, contacts: int) -> list[ContactChange]:
+        return list(self.rows.values())[:contacts]
+
+    async def waiting(self, org: str) -> list[str]:
+        return [key for key, row in self.rows.items() if row.org == org]
+
+    async def read(self, change_ids: Sequence[str]) -> list[ContactChange]:
+        return [self.rows[key] for key in change_ids if key in self.rows]
+
+    async def remove(self, changes: Sequence[ContactChange]) -> None:
+        for change in changes:
+            self.rows.pop(change.change_id, None)
+
+
+class InMemoryChunks:
+    """The port `AudienceChunks` in a dictionary; transactions run one after the other here."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, int], StoredChunk] = {}
+
+    async def versions(self, org: str) -> dict[int, int]:
+        return {number: row.version for (owner, number), row in sorted(self.rows.items()) if owner == org}
+
+    async def read(
+        self, org: str, numbers: Sequence[int], fields: Iterable[str], *, ids: bool = False
+    ) -> list[StoredChunk]:
+        wanted = set(fields)
+        found = [self.rows[org, number] for number in sorted(numbers) if (org, number) in self.rows]
+        return [
+            StoredChunk(
+                row.number,
+                row.version,
+                Chunk(
+                    row.chunk.ids if ids else [],
+                    {name: column for name, column in row.chunk.columns.items() if name in wanted},
+                ),
+            )
+            for row in found
         ]
-        return found[:limit]
 
-    async def count(
-        self, org: str, rule: AudienceRule, *, testers_only: bool = False, suppressed: str | None = None
-    ) -> int:
-        return sum(
-            row.org == org
-            and rule.admits(row)
-            and (row.tester or not testers_only)
-            and (suppressed is None or suppression(row) == suppressed)
-            for row in self.rows.values()
-        )
+    async def load(self, tx: Tx, org: str, number: int) -> StoredChunk:
+        return self.rows.get((org, number), StoredChunk(number, 0, Chunk()))
+
+    async def save(self, tx: Tx, org: str, before: StoredChunk, after: Chunk) -> None:
+        stored = StoredChunk(before.number, before.version + 1, after)
+        staged(tx, lambda: self.rows.update({(org, before.number): stored}))
+
+    async def last_ordinal(self, org: str) -> int:
+        return max((number + 1) * CHUNK_SIZE for owner, number in self.rows if owner == org)
+
+
+class InMemorySegmentFilters:
+    """The port `SegmentFilters` in a dictionary."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], Mapping[str, object]] = {}
+
+    async def filters_of(self, org: str, segment_ids: Sequence[str]) -> Mapping[str, Mapping[str, object]]:
+        return {key: self.rows[org, key] for key in segment_ids if (org, key) in self.rows}
 
 
 class InMemoryMarks:
@@ -124,6 +184,10 @@ class InMemoryCampaigns:
         ]
         return found[:limit]
 
+    async def audience_of(self, org: str, campaign_id: str) -> AudienceDefinition | None:
+        known = self.known.get(campaign_id)
+        return known.audience if known and known.org == org and not known.deleted else None
+
     async def set_counts(self, tx: Tx, counts: Mapping[str, tuple[int, int]]) -> list[str]:
         stored = [key for key, (revision, _) in counts.items() if self.counts[key][0] == revision]
         staged(tx, lambda: self.counts.update({key: (counts[key][0] + 1, counts[key][1]) for key in stored}))
@@ -141,6 +205,19 @@ class AudienceWorld:
     outbox: InMemoryOutbox = field(default_factory=InMemoryOutbox)
     inbox: InMemoryInbox = field(default_factory=InMemoryInbox)
     clock: FixedClock = field(default_factory=lambda: FixedClock(NOW))
+    chunks: InMemoryChunks = field(default_factory=InMemoryChunks)
+    segments: InMemorySegmentFilters = field(default_factory=InMemorySegmentFilters)
+
+    def __post_init__(self) -> None:
+        self.changes = self.contacts.changes
+        self.fold = FoldContacts(
+            changes=self.changes,
+            chunks=self.chunks,
+            contacts=self.contacts,
+            marks=self.marks,
+            transactions=self.transactions,
+        )
+        self.measure = MeasureAudience(chunks=self.chunks, fold=self.fold, catch_up_seconds=10)
 
 
 @pytest.fixture

@@ -14,14 +14,20 @@ from service_kit.wiring import ServiceWiring
 
 from execution_service.adapters.estimate_loop import EstimateLoop
 from execution_service.adapters.mongo_audience import MongoAudienceMarks, MongoCampaigns
+from execution_service.adapters.mongo_audience_index import MongoAudienceChunks, MongoContactChanges
 from execution_service.adapters.mongo_bots import MongoBots
 from execution_service.adapters.mongo_contacts import MongoContacts
 from execution_service.adapters.mongo_segments import MongoSegments
 from execution_service.adapters.telegram_get_me import TelegramGetMe
 from execution_service.application.estimate_audiences import estimate_audiences
+from execution_service.application.fold_contacts import FoldContacts
+from execution_service.application.measure_audience import MeasureAudience
+from execution_service.application.show_audience import ShowAudience
 from execution_service.settings import Settings
 
 SERVICE = "execution-service"
+YOUNG_WAIT_SECONDS = 2.0
+"""How long a campaign that was created just now is waited for."""
 
 
 class Wiring(ServiceWiring):
@@ -34,6 +40,8 @@ class Wiring(ServiceWiring):
         super().__init__(settings, service=service)
         self.execution_settings = settings
         self.contacts = MongoContacts(self.database)
+        self.changes = MongoContactChanges(self.database)
+        self.chunks = MongoAudienceChunks(self.database, transactions=self.transactions)
         self.segments = MongoSegments(self.database)
         self.bots = MongoBots(self.database, box=SecretBox(settings.encryption_keys.get_secret_value()))
         self.marks = MongoAudienceMarks(self.database, clock=self.clock)
@@ -45,6 +53,23 @@ class Wiring(ServiceWiring):
         self.at_stop: list[Callable[[], None]] = []
         """Called when the process begins to stop."""
         self.import_transactions = MongoTransactions(self.client, timeout=settings.import_batch_seconds)
+        self.fold = FoldContacts(
+            changes=self.changes,
+            chunks=self.chunks,
+            contacts=self.contacts,
+            marks=self.marks,
+            transactions=self.import_transactions,
+        )
+        self.measure = MeasureAudience(
+            chunks=self.chunks, fold=self.fold, catch_up_seconds=settings.catch_up_seconds
+        )
+        self.show_audience = ShowAudience(
+            campaigns=self.campaigns,
+            segments=self.segments,
+            measure=self.measure,
+            clock=self.clock,
+            wait_seconds=YOUNG_WAIT_SECONDS,
+        )
 
     async def tell_of_stop(self) -> None:
         """The part that waits for the end, to tell those who would hold it up: streams, for example."""
@@ -58,6 +83,8 @@ class Wiring(ServiceWiring):
         """Create the audience's indexes, as soon as the database is there."""
         for store in (
             self.contacts,
+            self.changes,
+            self.chunks,
             self.segments,
             self.bots,
             self.campaigns,
@@ -83,21 +110,33 @@ def estimate_part(wiring: Wiring, *, process: str) -> Part:
         return await estimate_audiences(
             marks=wiring.marks,
             campaigns=wiring.campaigns,
-            contacts=wiring.contacts,
+            segments=wiring.segments,
+            measure=wiring.measure,
             outbox=wiring.outbox,
             transactions=wiring.import_transactions,
             clock=wiring.clock,
         )
 
+    return _audience_loop(wiring, "audience-estimates", turn, process, eager=False)
+
+
+def fold_part(wiring: Wiring, *, process: str) -> Part:
+    """The part that keeps the audience index up to date, for the planner process."""
+    return _audience_loop(wiring, "audience-fold", wiring.fold.oldest, process, eager=True)
+
+
+def _audience_loop(
+    wiring: Wiring, name: str, turn: Callable[[], Awaitable[int]], process: str, *, eager: bool
+) -> Part:
     settings = wiring.execution_settings
     lease = MongoLease(
         wiring.database,
-        name="audience-estimates",
+        name=name,
         owner=owner_name(process),
         seconds=settings.lease_seconds,
         clock=wiring.clock,
     )
-    return EstimateLoop(turn, lease=lease, seconds=settings.estimate_seconds).run
+    return EstimateLoop(turn, lease=lease, seconds=settings.estimate_seconds, eager=eager).run
 
 
 def run_api(settings: Settings, build_app: Callable[[Wiring], FastAPI]) -> None:

@@ -18,7 +18,14 @@ from execution_service.application.note_campaign import note_campaign
 from execution_service.application.open_senders import OpenSenders
 from execution_service.application.plan_execution import PlanExecution
 from execution_service.application.steer_execution import SteerExecution
-from execution_service.bootstrap import SERVICE, Wiring, estimate_part, until_ready
+from execution_service.application.walk_audience import WalkAudience
+from execution_service.bootstrap import (
+    SERVICE,
+    Wiring,
+    estimate_part,
+    fold_part,
+    until_ready,
+)
 from execution_service.settings_engine import EngineSettings
 
 Subscriptions = Callable[..., Mapping[type[EventData], Handler]]
@@ -55,14 +62,13 @@ def make_planner(wiring: EngineWiring) -> PlanExecution:
     return PlanExecution(
         executions=wiring.executions,
         shards=wiring.shards,
-        audience=wiring.contacts,
+        audience=WalkAudience(chunks=wiring.chunks, fold=wiring.fold, segments=wiring.segments),
         senders=wiring.senders,
         finish=wiring.finish,
         transactions=wiring.transactions,
         outbox=wiring.outbox,
         clock=wiring.clock,
         shard_size=settings.shard_size,
-        page_size=settings.plan_page_size,
         lease_seconds=settings.plan_lease_seconds,
     )
 
@@ -121,6 +127,7 @@ def planner_parts(wiring: EngineWiring, consumer: ConsumerLoop) -> dict[str, Par
 
     parts: dict[str, Part] = {
         "consumer": consumer.run,
+        "fold": fold_part(wiring, process="execution-planner"),
         "estimates": estimate_part(wiring, process="execution-planner"),
         "sweep": partial(loop, sweep, idle_seconds=settings.sweep_seconds),
     }

@@ -9,10 +9,8 @@ from execution_service.application.find_execution import FindExecution
 from execution_service.application.follow_progress import FollowProgress
 from execution_service.application.list_executions import ListExecutions
 from execution_service.application.show_progress import ShowProgress
-from execution_service.bootstrap import Wiring
+from execution_service.bootstrap import YOUNG_WAIT_SECONDS, Wiring
 
-WAIT_SECONDS = 2.0
-"""How long a campaign that was created just now is waited for."""
 LOOK_SECONDS = 0.5
 """Between two events of a stream."""
 QUIET_SECONDS = 15.0
@@ -31,7 +29,7 @@ class ProgressParts:
 def progress_parts(wiring: Wiring) -> ProgressParts:
     """The use cases for the API process; streams end when it stops."""
     executions, shards = MongoExecutions(wiring.database), MongoShards(wiring.database)
-    find = FindExecution(executions, clock=wiring.clock, wait_seconds=WAIT_SECONDS)
+    find = FindExecution(executions, clock=wiring.clock, wait_seconds=YOUNG_WAIT_SECONDS)
     show = ShowProgress(find=find, shards=shards, ledger=MongoLedger(wiring.database), clock=wiring.clock)
     follow = FollowProgress(show, seconds=LOOK_SECONDS, quiet_seconds=QUIET_SECONDS)
     wiring.at_stop.append(follow.close)

@@ -16,8 +16,10 @@ class Settings(ServiceSettings):
     """`k2:<base64 of 32 bytes>,k1:…`: the first encrypts, all decrypt."""
     internal_token: SecretStr
     """What campaign-service shows at /internal routes."""
-    estimate_seconds: float = Field(default=0.5, gt=0)
-    """Pause between two looks at whose audience has changed."""
+    estimate_seconds: float = Field(default=0.2, gt=0)
+    """Pause between two looks at which contacts, and whose audiences, have changed."""
+    catch_up_seconds: float = Field(default=1, gt=0)
+    """How long a request waits for contacts just stored to be counted."""
     import_batch_seconds: float = Field(default=15, gt=0)
     """How long one batch of an import may take to be stored."""
 

@@ -10,8 +10,6 @@ class EngineSettings(Settings):
 
     shard_size: int = Field(default=500, ge=1, le=10_000)
     """Contacts in a shard."""
-    plan_page_size: int = Field(default=1_000, ge=1)
-    """Contacts read at a time while an audience is walked."""
     planners: int = Field(default=2, ge=1)
     """Executions that one process plans side by side."""
     plan_lease_seconds: float = Field(default=10, gt=0)

@@ -72,6 +72,7 @@ ROUTES = [
     ("POST", "/segments", {"name": "S"}, "editor"),
     ("GET", "/segments", None, "viewer"),
     ("GET", "/segments/s1", None, "viewer"),
+    ("GET", "/campaigns/camp_1/audience", None, "viewer"),
     ("POST", "/bots", BOT, "admin"),
     ("GET", "/bots", None, "admin"),
     ("GET", "/bots/b1", None, "admin"),

@@ -1,14 +1,13 @@
 """The part that keeps audiences counted, as the planner process runs it."""
 
 import asyncio
-from contextlib import suppress
 
 import httpx
 import pytest
 from contracts.catalogue import decode
 from contracts.events.campaign import AudienceDefinition
 from execution_service.application.ports import KnownCampaign
-from execution_service.bootstrap import Wiring, estimate_part
+from execution_service.bootstrap import Wiring, estimate_part, fold_part
 from service_kit.ports import Tx
 from service_kit.testing.waiting import eventually
 
@@ -33,7 +32,7 @@ async def test_counts_follow_campaigns_puts_and_imports(api: httpx.AsyncClient, 
     async def told() -> list[tuple[str, str, int]]:
         return await _told(wiring)
 
-    loop = asyncio.create_task(estimate_part(wiring, process="test")())
+    loops = [asyncio.create_task(part(wiring, process="test")()) for part in (fold_part, estimate_part)]
     try:
         await wiring.transactions.run(note)
         await eventually(told, lambda events: len(events) == 1)
@@ -45,6 +44,6 @@ async def test_counts_follow_campaigns_puts_and_imports(api: httpx.AsyncClient, 
         assert await _told(wiring) == [("acme", "camp_1", count) for count in (0, 1, 2)]
         await eventually(lambda: wiring.marks.read(1), lambda left: left == [])
     finally:
-        loop.cancel()
-        with suppress(asyncio.CancelledError):
-            await loop
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)

@@ -1,14 +1,15 @@
 """The audience's ports, the same suite on the fakes and on MongoDB."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from contracts.events.campaign import AudienceDefinition
 from execution_service.application.ports import AudienceMarks, CampaignAudiences, Contacts, KnownCampaign
+from execution_service.application.ports_audience import AudienceChunks, ContactChanges
 from execution_service.bootstrap import Wiring
-from execution_service.domain.audience import AudienceRule, read_rule
+from execution_service.domain.audience_columns import Chunk, fold
 from execution_service.domain.contact import Contact
 from service_kit.ports import Transactions, Tx
 
@@ -21,6 +22,8 @@ class Ports:
     """What the suite holds to its word."""
 
     contacts: Contacts
+    changes: ContactChanges
+    chunks: AudienceChunks
     marks: AudienceMarks
     campaigns: CampaignAudiences
     transactions: Transactions
@@ -30,7 +33,9 @@ class Ports:
 def ports(request: pytest.FixtureRequest, audience: Any, wiring: Wiring) -> Ports:
     """The ports, once in memory and once in MongoDB."""
     world = audience if request.param == "fake" else wiring
-    return Ports(world.contacts, world.marks, world.campaigns, world.transactions)
+    return Ports(
+        world.contacts, world.changes, world.chunks, world.marks, world.campaigns, world.transactions
+    )
 
 
 def _contact(contact_id: str, *segments: str, org: str = "acme", **fields: Any) -> Contact:
@@ -60,46 +65,74 @@ async def test_a_contact_comes_back_as_it_was_stored(ports: Ports) -> None:
     assert await ports.contacts.get("other", "c1") is None
 
 
-async def test_walking_meets_every_member_once_in_the_order_of_keys(ports: Ports) -> None:
-    await _insert(ports, *(_contact(f"c{n:02}", "s1", *(["s2"] if n % 2 else [])) for n in range(25)))
-    await _insert(ports, _contact("c00", "s1", org="acme-2"), _contact("c00", "s1", org="a"))
-    seen, after = [], ""
-    while members := await ports.contacts.walk("acme", "s2", after_key=after, limit=5):
-        seen += members
-        after = members[-1].key
-    assert [member.contact_id for member in seen] == [f"c{n:02}" for n in range(1, 25, 2)]
-    assert seen[0].segments == ("s1", "s2")
-    assert seen[0].contact is None
+async def test_ordinals_are_never_given_twice_and_stay_with_their_contact(ports: Ports) -> None:
+    await _insert(ports, *(_contact(f"c{n}") for n in range(3)))
+    await _insert(ports, _contact("c3"), _contact("c4"))
+    before = await ports.contacts.by_ids("acme", [f"c{n}" for n in range(5)])
+    ordinals = [before[f"c{n}"].ordinal for n in range(5)]
+    assert ordinals == sorted(set(ordinals))
+    assert ordinals[0] > 0
+
+    async def change(tx: Tx) -> None:
+        await ports.contacts.replace(tx, [replace(before["c1"], age=3)])
+
+    await ports.transactions.run(change)
+    after = await ports.contacts.get("acme", "c1")
+    assert after is not None
+    assert (after.age, after.ordinal) == (3, ordinals[1])
 
 
-async def test_a_whole_organisation_is_walked_and_counted_beside_its_neighbours(ports: Ports) -> None:
-    await _insert(
-        ports, _contact("c1"), _contact("c2", "s1", tester=True), _contact("c3", opted_out=True, age=30),
-        _contact("c1", org="acme-2"), _contact("c1", org="acm"), _contact("c1", org="acme0"),
+async def test_storing_contacts_notes_them_for_the_index_in_the_same_transaction(ports: Ports) -> None:
+    await _insert(ports, _contact("c1"), _contact("c2"))
+    await _insert(ports, _contact("c1", org="other"))
+
+    async def fail(tx: Tx) -> None:
+        await ports.contacts.insert(tx, [_contact("c3")])
+        raise RuntimeError("rolled back")
+
+    with pytest.raises(RuntimeError):
+        await ports.transactions.run(fail)
+    (noted,) = await ports.changes.read(await ports.changes.waiting("acme"))
+    found = await ports.contacts.by_ids("acme", ["c1", "c2"])
+    assert (noted.org, [tuple(pair) for pair in noted.contacts]) == (
+        "acme", [(found["c1"].ordinal, "c1"), (found["c2"].ordinal, "c2")],
     )  # fmt: skip
-    seen, after = [], ""
-    while members := await ports.contacts.walk("acme", None, after_key=after, limit=2, whole=True):
-        seen += members
-        after = members[-1].key
-    assert [member.contact_id for member in seen] == ["c1", "c2", "c3"]
-    assert [member.contact and member.contact.age for member in seen] == [None, None, 30]
-    everybody = read_rule([], {"ageRange": [0, 99]}, [])
-    assert await ports.contacts.count("acme", everybody) == 1
-    assert await ports.contacts.count("acme", everybody, suppressed="OPTED_OUT") == 1
-    assert await ports.contacts.count("acme", everybody, testers_only=True) == 0
-    assert await ports.contacts.count("acme", AudienceRule(("s1",)), suppressed="OPTED_OUT") == 0
+    assert [change.org for change in await ports.changes.oldest(10)] == ["acme", "other"]
+    await ports.changes.remove([noted])
+    assert await ports.changes.waiting("acme") == []
+    assert await ports.changes.read([noted.change_id]) == []
+    assert len(await ports.changes.oldest(10)) == 1
 
 
-async def test_a_union_counts_each_contact_once(ports: Ports) -> None:
-    await _insert(
-        ports, _contact("c1", "s1", "s2", tester=True), _contact("c2", "s2"), _contact("c3", "s3"),
-        _contact("c4"), _contact("c1", "s1", org="other"),
-    )  # fmt: skip
-    union = AudienceRule(("s1", "s2"))
-    assert await ports.contacts.count("acme", union) == 2
-    assert await ports.contacts.count("acme", union, testers_only=True) == 1
-    assert await ports.contacts.count("acme", AudienceRule()) == 0
-    assert await ports.contacts.count("nobody", AudienceRule(("s1",))) == 0
+async def test_a_chunk_comes_back_with_the_columns_asked_for(ports: Ports) -> None:
+    people = {
+        place: _contact(
+            f"c{place}", "s1", age=place % 90, attributes={"größe": 1.0, "b": True, "t": "1", "big": 2**63 - 1},
+            tester=place == 7, opted_out=place == 8,
+        )
+        for place in (0, 1, 7, 8, *range(100, 500))
+    }  # fmt: skip
+    full = fold(Chunk(), people)
+
+    async def save(after: Chunk, number: int, org: str = "acme") -> None:
+        async def work(tx: Tx) -> None:
+            await ports.chunks.save(tx, org, await ports.chunks.load(tx, org, number), after)
+
+        await ports.transactions.run(work)
+
+    await save(full, 2)
+    await save(full, 2, org="acme-2")
+    await save(fold(Chunk(), {0: _contact("first")}), 0)
+    assert await ports.chunks.versions("acme") == {0: 1, 2: 1}
+    first, second = await ports.chunks.read("acme", [0, 1, 2], ["age", "segments", "attributes.größe", "no"])
+    assert (first.number, first.chunk) == (0, Chunk())
+    asked = ("age", "segments", "attributes.größe")
+    assert second.chunk == Chunk([], {name: full.columns[name] for name in asked})
+    less = fold(full, {place: None for place in people if place > 8})
+    await save(fold(less, {7: None}), 2)
+    (stored,) = await ports.chunks.read("acme", [2], full.columns, ids=True)
+    assert (stored.version, stored.chunk) == (2, fold(less, {7: None}))
+    assert "tester" not in stored.chunk.columns
 
 
 async def test_a_mark_appears_with_its_transaction_and_goes_alone(ports: Ports) -> None:
@@ -164,3 +197,14 @@ async def test_a_count_is_stored_only_over_the_revision_it_was_made_for(ports: P
         for row in await ports.campaigns.counted("acme", after_id="", limit=10)
     }
     assert after == {"camp_1": 5, "camp_2": 7}
+
+
+async def test_an_audience_is_its_own_organisations_until_the_campaign_is_deleted(ports: Ports) -> None:
+    await _note(ports, _known(1, "draft", "s1"))
+    assert (await ports.campaigns.audience_of("acme", "camp_1")) == AudienceDefinition(
+        segments=["s1"], filters={"a.b$": [1]}
+    )
+    assert await ports.campaigns.audience_of("other", "camp_1") is None
+    assert await ports.campaigns.audience_of("acme", "camp_2") is None
+    await _note(ports, replace(_known(2, "cancelled"), deleted=True, audience=AudienceDefinition()))
+    assert await ports.campaigns.audience_of("acme", "camp_1") is None

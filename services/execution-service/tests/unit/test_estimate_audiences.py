@@ -48,16 +48,18 @@ async def _note(audience: Audience, event: AnyEvent) -> None:
 async def _put(audience: Audience, contact_id: str, *segments: str, org: str = "acme") -> None:
     await put_contact(
         org, contact_id, {"telegramChatId": 1, "segments": list(segments)}, contacts=audience.contacts,
-        marks=audience.marks, transactions=audience.transactions, clock=audience.clock,
+        transactions=audience.transactions, clock=audience.clock,
     )  # fmt: skip
 
 
 async def _estimate(audience: Audience) -> list[tuple[str, int]]:
     """What this turn announced."""
     before = len(audience.outbox.events)
+    while await audience.fold.oldest():
+        pass
     await estimate_audiences(
-        marks=audience.marks, campaigns=audience.campaigns, contacts=audience.contacts,
-        outbox=audience.outbox, transactions=audience.transactions, clock=audience.clock,
+        marks=audience.marks, campaigns=audience.campaigns, segments=audience.segments,
+        measure=audience.measure, outbox=audience.outbox, transactions=audience.transactions, clock=audience.clock,
     )  # fmt: skip
     return [(event.data.campaign_id, event.data.total_count) for event in audience.outbox.events[before:]]
 
@@ -149,11 +151,11 @@ async def test_a_changed_audience_is_counted_with_its_filters_and_exclusions(aud
     await _note(audience, _updated(audience, 2, segments=["s1"], exclude_segments=["s2"]))
     assert await _estimate(audience) == [("camp_1", 1)]
     await put_contact(
-        "acme", "c4", {"telegramChatId": 1, "age": 30}, contacts=audience.contacts, marks=audience.marks,
+        "acme", "c4", {"telegramChatId": 1, "age": 30}, contacts=audience.contacts,
         transactions=audience.transactions, clock=audience.clock,
     )  # fmt: skip
     await put_contact(
-        "acme", "c5", {"telegramChatId": 1, "age": 30}, contacts=audience.contacts, marks=audience.marks,
+        "acme", "c5", {"telegramChatId": 1, "age": 30}, contacts=audience.contacts,
         transactions=audience.transactions, clock=audience.clock,
     )  # fmt: skip
     await _note(audience, _updated(audience, 3, filters={"ageRange": [30, 40]}))
@@ -180,3 +182,22 @@ async def test_a_deleted_campaign_is_no_longer_counted_and_its_definition_is_gon
     assert await _estimate(audience) == []
     known = audience.campaigns.known["camp_1"]
     assert (known.deleted, known.name, known.audience.segments) == (True, "", [])
+
+
+async def test_a_segment_that_is_a_filter_counts_whom_it_finds(audience: Audience) -> None:
+    for contact_id, age in (("c1", 20), ("c2", 40)):
+        await put_contact(
+            "acme", contact_id, {"telegramChatId": 1, "age": age}, contacts=audience.contacts,
+            transactions=audience.transactions, clock=audience.clock,
+        )  # fmt: skip
+    await _put(audience, "c3", "vip")
+    audience.segments.rows["acme", "grown"] = {"ageRange": [30, 50]}
+    await _note(audience, _created(audience, "grown", "vip"))
+    assert await _estimate(audience) == [("camp_1", 2)]
+    audience.segments.rows["acme", "grown"] = {"ageRange": [10, 50]}
+
+    async def mark(tx: Any) -> None:
+        await audience.marks.add(tx, "acme")
+
+    await audience.transactions.run(mark)
+    assert await _estimate(audience) == [("camp_1", 3)]

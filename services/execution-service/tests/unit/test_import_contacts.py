@@ -31,7 +31,6 @@ async def _import(audience: Audience, *chunks: Sequence[ImportLine]) -> ImportRe
         "acme",
         lines(),
         contacts=audience.contacts,
-        marks=audience.marks,
         transactions=audience.transactions,
         clock=audience.clock,
     )
@@ -56,12 +55,12 @@ async def test_the_last_line_of_an_id_wins_and_each_line_is_counted_once(audienc
 async def test_importing_again_changes_nothing_and_marks_nothing(audience: Audience) -> None:
     lines = [_line(1, "c1", telegramChatId=1, segments=["s1"])]
     await _import(audience, lines)
-    before, marks = dict(audience.contacts.rows), len(audience.marks.rows)
+    before, marks = dict(audience.contacts.rows), len(audience.changes.rows)
     audience.clock.advance(60)
     result = await _import(audience, lines)
     assert (result.imported, result.updated, result.rejected) == (0, 1, 0)
     assert audience.contacts.rows == before
-    assert len(audience.marks.rows) == marks == 1
+    assert len(audience.changes.rows) == marks == 1
 
 
 async def test_batches_are_bounded_and_only_a_hundred_errors_are_told(audience: Audience) -> None:
@@ -69,7 +68,7 @@ async def test_batches_are_bounded_and_only_a_hundred_errors_are_told(audience: 
     bad = [ImportLine(BATCH_LINES + 2 + n, 5, problem="bad") for n in range(250)]
     result = await _import(audience, good, bad)
     assert (result.imported, result.rejected, len(result.errors)) == (BATCH_LINES + 1, 250, 100)
-    assert len(audience.marks.rows) == 2
+    assert len(audience.changes.rows) == 2
 
 
 class _Colliding:

@@ -1,4 +1,4 @@
-"""The part that keeps audiences counted: one turn after the other, by one process at a time."""
+"""The parts that keep audiences counted: one turn after the other, by one process at a time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,13 +11,16 @@ log = get_logger()
 
 
 class EstimateLoop:
-    """Runs `turn` every `seconds` while it holds `lease`.
+    """Runs `turn` every `seconds` while it holds `lease`; `eager`: at once again while it finds something.
 
     The lease only saves work: two processes that count at once do not harm each other.
     """
 
-    def __init__(self, turn: Callable[[], Awaitable[int]], *, lease: MongoLease, seconds: float) -> None:
+    def __init__(
+        self, turn: Callable[[], Awaitable[int]], *, lease: MongoLease, seconds: float, eager: bool
+    ) -> None:
         self._turn = turn
+        self._eager = eager
         self._lease = lease
         self._seconds = seconds
 
@@ -25,12 +28,13 @@ class EstimateLoop:
         """Go on until cancelled; a database that is away delays counts, nothing more."""
         try:
             while True:
+                found = 0
                 try:
                     if await self._lease.acquire() is not None:
-                        await self._turn()
+                        found = await self._turn()
                 except (PyMongoError, TimeoutError) as error:
                     log.warning("estimates.waiting", reason=type(error).__name__)
-                await asyncio.sleep(self._seconds)
+                await asyncio.sleep(0 if self._eager and found else self._seconds)
         finally:
             await self._let_go()
 

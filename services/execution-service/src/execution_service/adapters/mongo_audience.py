@@ -1,6 +1,7 @@
 """What keeps audiences counted, in MongoDB.
 
 `audience_dirty`: {_id: ULID, org, at}, one row per change, written in the transaction of the change.
+Who changes contacts does not write one: the fold that brings them into the index does.
 `campaigns`: {_id: campaignId, org, name, status, final, deleted, sequence, segments[], excludeSegments[],
 filters (as JSON text: its keys are clients'), totalCount, estimateRevision}.
 """
@@ -28,7 +29,7 @@ class MongoAudienceMarks:
         self._clock = clock
 
     async def add(self, tx: Tx, org: str) -> None:
-        """Note a change of `org`'s contacts or campaigns."""
+        """Note a change of `org`'s campaigns, segments or index."""
         row = {"_id": new_ulid(), "org": org, "at": self._clock.now()}
         await self._marks.insert_one(row, session=session_of(tx))
 
@@ -97,6 +98,11 @@ class MongoCampaigns:
             )
             for row in rows
         ]
+
+    async def audience_of(self, org: str, campaign_id: str) -> AudienceDefinition | None:
+        """The campaign's audience; None when the organisation has no such campaign, or deleted it."""
+        row = await self._campaigns.find_one({"_id": campaign_id, "org": org, "deleted": False})
+        return _audience(row) if row else None
 
     async def set_counts(self, tx: Tx, counts: Mapping[str, tuple[int, int]]) -> list[str]:
         """Store counts whose campaign nobody counted since; the ids stored."""

@@ -1,11 +1,12 @@
-"""Contacts in MongoDB: {_id: `<org>/<contactId>`, org, contactId, telegramChatId, …} in the API's own names.
+"""Contacts in MongoDB: {_id: `<org>/<contactId>`, n, org, contactId, telegramChatId, …}, the API's names.
 
-The index (org, segments, _id) serves both walking a segment by keyset and counting a union; a whole
-organisation is a range of _id. Testers and those who are suppressed are few: `testerOf` and `suppressedOf`
-(`<org>/`, and `<org>/<segment>` for each of theirs) are in sparse indexes, which cost all others nothing.
+`n` is the ordinal, the contact's place in the audience index; whoever stores contacts here writes the
+change that has them folded into it, in the same transaction. They are read by id alone, so there is no index
+but _id's own; a whole organisation is a range of it.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from pymongo import ReplaceOne
@@ -14,11 +15,13 @@ from service_kit.mongo.client import Database, Document
 from service_kit.mongo.transactions import session_of
 from service_kit.ports import Tx
 
-from execution_service.adapters.mongo_audience_query import audience_query, places, whole_org
-from execution_service.application.ports import Collision, Member
-from execution_service.domain.audience import AudienceRule
+from execution_service.adapters.mongo_audience_index import (
+    MongoContactChanges,
+    MongoOrdinals,
+    ensure_collection,
+)
+from execution_service.application.ports import Collision
 from execution_service.domain.contact import Contact
-from execution_service.domain.suppression import suppression
 
 DUPLICATE_KEY = 11000
 _OPTIONAL = {
@@ -44,12 +47,12 @@ class MongoContacts:
 
     def __init__(self, database: Database) -> None:
         self._contacts = database["contacts"]
+        self._ordinals = MongoOrdinals(database)
+        self._changes = MongoContactChanges(database)
 
     async def prepare(self) -> None:
-        """Create the indexes."""
-        await self._contacts.create_index([("org", 1), ("segments", 1), ("_id", 1)])
-        await self._contacts.create_index([("testerOf", 1)], sparse=True)
-        await self._contacts.create_index([("suppressedOf", 1)], sparse=True)
+        """Create the collection."""
+        await ensure_collection(self._contacts)
 
     async def get(self, org: str, contact_id: str, *, tx: Tx | None = None) -> Contact | None:
         """One contact."""
@@ -65,8 +68,10 @@ class MongoContacts:
         return {row["contactId"]: _contact(row) for row in found}
 
     async def insert(self, tx: Tx, contacts: Sequence[Contact]) -> None:
-        """Store new contacts. Raises Collision."""
-        rows = [_document(contact) for contact in contacts]
+        """Store new contacts of one organisation, each with an ordinal of its own. Raises Collision."""
+        first = await self._ordinals.take(contacts[0].org, len(contacts))
+        placed = [replace(contact, ordinal=first + place) for place, contact in enumerate(contacts)]
+        rows = [_document(contact) for contact in placed]
         try:
             await self._contacts.insert_many(rows, ordered=True, session=session_of(tx))
         except BulkWriteError as error:
@@ -75,46 +80,16 @@ class MongoContacts:
             ):
                 raise Collision from error
             raise
+        await self._changes.add(tx, placed)
 
     async def replace(self, tx: Tx, contacts: Sequence[Contact]) -> None:
-        """Store changed contacts over what is there."""
+        """Store changed contacts of one organisation over what is there. Raises Collision."""
         rows = [_document(contact) for contact in contacts]
-        changes = [ReplaceOne({"_id": row["_id"]}, row) for row in rows]
-        await self._contacts.bulk_write(changes, ordered=True, session=session_of(tx))
-
-    async def walk(
-        self, org: str, segment: str | None, *, after_key: str, limit: int, whole: bool = False
-    ) -> list[Member]:
-        """Up to `limit` members of `segment` (None: all) after `after_key` ("" to start), by key."""
-        wanted: Document = {"_id": whole_org(org, after_key=after_key)}
-        if segment is not None:
-            wanted = {"org": org, "segments": segment, "_id": {"$gt": after_key}}
-        fields = None if whole else {"contactId": 1, "segments": 1, "tester": 1}
-        rows = await self._contacts.find(wanted, fields).sort("_id", 1).limit(limit).to_list(None)
-        return [
-            Member(
-                row["_id"],
-                row["contactId"],
-                tuple(row["segments"]),
-                row["tester"],
-                _contact(row) if whole else None,
-            )
-            for row in rows
-        ]
-
-    async def count(
-        self, org: str, rule: AudienceRule, *, testers_only: bool = False, suppressed: str | None = None
-    ) -> int:
-        """How many contacts `rule` admits, each counted once; of them only those suppressed for a code."""
-        if rule.empty:
-            return 0
-        query = audience_query(org, rule, testers_only=testers_only, suppressed=suppressed)
-        return await self._contacts.count_documents(query)
-
-
-def _everywhere(contact: Contact) -> list[str]:
-    """Where a contact that is looked for apart is found: in the organisation, and in each of its segments."""
-    return list(dict.fromkeys([*places(contact.org, ()), *places(contact.org, contact.segments)]))
+        changes = [ReplaceOne({"_id": row["_id"], "n": row["n"]}, row) for row in rows]
+        answer = await self._contacts.bulk_write(changes, ordered=True, session=session_of(tx))
+        if answer.matched_count != len(rows):
+            raise Collision
+        await self._changes.add(tx, contacts)
 
 
 def _document(contact: Contact) -> Document:
@@ -122,6 +97,7 @@ def _document(contact: Contact) -> Document:
         "_id": contact_key(contact.org, contact.contact_id),
         "org": contact.org,
         "contactId": contact.contact_id,
+        "n": contact.ordinal,
         "telegramChatId": contact.telegram_chat_id,
         "interests": list(contact.interests),
         "attributes": dict(contact.attributes),
@@ -131,11 +107,6 @@ def _document(contact: Contact) -> Document:
         "createdAt": contact.created_at,
         "updatedAt": contact.updated_at,
     }
-    if contact.tester:
-        row["testerOf"] = _everywhere(contact)
-    code = suppression(contact)
-    if code is not None:
-        row |= {"suppression": code, "suppressedOf": _everywhere(contact)}
     for attribute, name in _OPTIONAL.items():
         value = getattr(contact, attribute)
         if value is not None:
@@ -156,5 +127,6 @@ def _contact(row: Document) -> Contact:
         opted_out=row["optedOut"],
         created_at=row["createdAt"],
         updated_at=row["updatedAt"],
+        ordinal=row["n"],
         **optional,
     )

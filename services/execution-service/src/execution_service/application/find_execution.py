@@ -1,16 +1,11 @@
 """The execution that a client asks about: the campaign's latest one, or the one it names."""
 
-import asyncio
-
-from contracts.ids import created_at
 from service_kit.clock import Clock
 
+from execution_service.application.await_young import await_young
 from execution_service.application.ports_engine import Executions
 from execution_service.domain.errors_engine import CampaignNotFound, ExecutionNotFound
 from execution_service.domain.execution import Execution
-
-_YOUNG_SECONDS = 10
-_LOOK_SECONDS = 0.05
 
 
 class FindExecution:
@@ -37,16 +32,13 @@ class FindExecution:
         return found
 
     async def latest(self, org: str, campaign_id: str, *, deleted_too: bool) -> Execution | None:
-        """The campaign's latest. It is known here a moment after it was created: wait for a young one."""
-        began = self._clock.now()
-        made = created_at(campaign_id)
-        young = made is not None and (began - made).total_seconds() < _YOUNG_SECONDS
-        loop = asyncio.get_running_loop()
-        until = loop.time() + (self._wait if young else 0)
-        while True:
+        """The campaign's latest. Raises CampaignNotFound."""
+
+        async def look() -> tuple[Execution | None] | None:
             known, execution = await self._executions.latest(org, campaign_id, deleted_too=deleted_too)
-            if known:
-                return execution
-            if loop.time() >= until:
-                raise CampaignNotFound
-            await asyncio.sleep(_LOOK_SECONDS)
+            return (execution,) if known else None
+
+        found = await await_young(campaign_id, look, clock=self._clock, seconds=self._wait)
+        if found is None:
+            raise CampaignNotFound
+        return found[0]

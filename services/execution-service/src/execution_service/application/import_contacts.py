@@ -1,7 +1,7 @@
 """Take over contacts from a file of any size, batch by batch.
 
-Each line is what a PUT of that contact would be. A batch is one transaction together with the mark
-that the org's audiences changed, so a crash leaves whole batches, and repeating the file is harmless.
+Each line is what a PUT of that contact would be. A batch is one transaction, so a crash leaves whole
+batches, and repeating the file is harmless.
 While one batch is stored the next one is read: memory holds two.
 """
 
@@ -15,7 +15,7 @@ from service_kit.clock import Clock
 from service_kit.errors import FieldErrors
 from service_kit.ports import Transactions, Tx
 
-from execution_service.application.ports import AudienceMarks, Contacts
+from execution_service.application.ports import Contacts
 from execution_service.application.run_again import run_again
 from execution_service.domain.contact import Contact, change_contact
 
@@ -63,7 +63,6 @@ async def import_contacts(
     lines: AsyncIterator[Sequence[ImportLine]],
     *,
     contacts: Contacts,
-    marks: AudienceMarks,
     transactions: Transactions,
     clock: Clock,
 ) -> ImportResult:
@@ -73,7 +72,7 @@ async def import_contacts(
 
     async def store(batch: Sequence[ImportLine]) -> ImportResult:
         async def work(tx: Tx) -> ImportResult:
-            return await _store(org, batch, tx, contacts, marks, clock.now())
+            return await _store(org, batch, tx, contacts, clock.now())
 
         return await run_again(transactions, work)
 
@@ -105,7 +104,7 @@ async def _batches(lines: AsyncIterator[Sequence[ImportLine]]) -> AsyncIterator[
 
 
 async def _store(
-    org: str, batch: Sequence[ImportLine], tx: Tx, contacts: Contacts, marks: AudienceMarks, now: datetime
+    org: str, batch: Sequence[ImportLine], tx: Tx, contacts: Contacts, now: datetime
 ) -> ImportResult:
     result = ImportResult()
     ids = list({line.contact_id for line in batch if line.problem is None})
@@ -135,6 +134,4 @@ async def _store(
         await contacts.insert(tx, created)
     if changed:
         await contacts.replace(tx, changed)
-    if created or changed:
-        await marks.add(tx, org)
     return result

@@ -2,7 +2,7 @@
 
 Each shard is committed together with the cursor that stands behind its last contact, on the condition
 that the planner still holds the lease. A planner that dies anywhere is followed by one that goes on
-behind the last committed shard: nobody is lost, nobody comes twice. Memory: a few pages.
+behind the last committed shard: nobody is lost, nobody comes twice. Memory: a shard and what the walk holds.
 """
 
 from datetime import timedelta
@@ -15,12 +15,11 @@ from service_kit.logging import get_logger
 from service_kit.ports import Outbox, Transactions, Tx
 
 from execution_service.application.finish_execution import SOURCE, FinishExecution
-from execution_service.application.merge_segments import merge_segments
-from execution_service.application.ports import Member
-from execution_service.application.ports_engine import Audience, Executions, LeaseLost, PlanLease, Shards
+from execution_service.application.ports_audience import Audience
+from execution_service.application.ports_engine import Executions, LeaseLost, PlanLease, Shards
 from execution_service.application.ports_sending import Senders
-from execution_service.domain.audience import AudienceRule, read_rule
-from execution_service.domain.execution import Execution, Plan
+from execution_service.domain.audience import AudienceRule
+from execution_service.domain.execution import Plan
 from execution_service.domain.sampling import in_sample
 
 log = get_logger()
@@ -41,7 +40,6 @@ class PlanExecution:
         outbox: Outbox,
         clock: Clock,
         shard_size: int,
-        page_size: int,
         lease_seconds: float,
     ) -> None:
         self._executions = executions
@@ -53,7 +51,6 @@ class PlanExecution:
         self._outbox = outbox
         self._clock = clock
         self._shard_size = shard_size
-        self._page_size = page_size
         self._lease = timedelta(seconds=lease_seconds)
 
     async def run_once(self, owner: str) -> bool:
@@ -71,7 +68,7 @@ class PlanExecution:
     async def _plan(self, lease: PlanLease) -> None:
         execution, audience = lease.execution, lease.execution.snapshot.audience
         try:
-            rule = read_rule(audience.segments, audience.filters, audience.exclude_segments)
+            rule = await self._audience.rule(execution.org, audience)
         except FieldErrors as error:
             log.warning("plan.audience_invalid", execution_id=execution.execution_id, reason=error.message)
             await self._finish.fail(execution, "AUDIENCE_INVALID")
@@ -94,10 +91,11 @@ class PlanExecution:
         execution = lease.execution
         held: list[str] = []
         renewed = self._clock.now()
-        async for member in merge_segments(
-            self._audience, execution.org, rule, after=plan.last_key, page=self._page_size
+        options, seed = execution.snapshot.options, execution.snapshot.sampling_seed
+        async for member in self._audience.members(
+            execution.org, rule, testers_only=options.test_mode, after=plan.last_key
         ):
-            if self._wanted(execution, rule, member):
+            if member.contact_id and in_sample(seed, member.contact_id, options.target_percentage):
                 held.append(member.contact_id)
             if len(held) == self._shard_size:
                 plan = await self._commit(lease, plan, held, member.key)
@@ -107,15 +105,6 @@ class PlanExecution:
                 await self._executions.renew(lease, until=renewed + self._lease)
             last_key = member.key
         return await self._commit(lease, plan, held, last_key) if held else plan
-
-    @staticmethod
-    def _wanted(execution: Execution, rule: AudienceRule, member: Member) -> bool:
-        options, seed = execution.snapshot.options, execution.snapshot.sampling_seed
-        if options.test_mode and not member.tester:
-            return False
-        if not (rule.admits(member.contact) if member.contact else rule.covers(member.segments)):
-            return False
-        return in_sample(seed, member.contact_id, options.target_percentage)
 
     async def _commit(self, lease: PlanLease, plan: Plan, contacts: list[str], last_key: str) -> Plan:
         """One shard and the cursor behind it, together or not at all."""

@@ -7,7 +7,6 @@ from typing import Protocol
 from contracts.events.campaign import AudienceDefinition
 from service_kit.ports import Tx
 
-from execution_service.domain.audience import AudienceRule
 from execution_service.domain.bot import Bot, BotIdentity
 from execution_service.domain.contact import Contact
 from execution_service.domain.segment import Segment
@@ -15,16 +14,13 @@ from execution_service.domain.segment import Segment
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """What walking an audience needs of a contact. `key` is where the next walk goes on.
+    """Somebody met when an audience is walked. `key` is where the walk goes on.
 
-    `contact` is there when the walk was asked for whole contacts.
+    `contact_id` None: nobody, but the walk has come so far.
     """
 
     key: str
-    contact_id: str
-    segments: tuple[str, ...]
-    tester: bool
-    contact: Contact | None = None
+    contact_id: str | None
 
 
 class Collision(Exception):
@@ -32,7 +28,10 @@ class Collision(Exception):
 
 
 class Contacts(Protocol):
-    """The contacts of all organisations."""
+    """The contacts of all organisations.
+
+    Who stores or erases one has it folded into the audience index: the note of that is written with it.
+    """
 
     async def get(self, org: str, contact_id: str, *, tx: Tx | None = None) -> Contact | None:
         """One contact."""
@@ -43,26 +42,17 @@ class Contacts(Protocol):
         ...
 
     async def insert(self, tx: Tx, contacts: Sequence[Contact]) -> None:
-        """Store new contacts. Raises Collision when one of them has just been stored by somebody else."""
-        ...
+        """Store new contacts of one organisation, each with an ordinal of its own.
 
-    async def replace(self, tx: Tx, contacts: Sequence[Contact]) -> None:
-        """Store changed contacts over what is there."""
-        ...
-
-    async def walk(
-        self, org: str, segment: str | None, *, after_key: str, limit: int, whole: bool = False
-    ) -> list[Member]:
-        """Up to `limit` members of `segment` whose key is greater than `after_key` ("" to start), by key.
-
-        No segment: all contacts of the organisation. `whole`: each member with its contact.
+        Raises Collision when one of them has just been stored by somebody else.
         """
         ...
 
-    async def count(
-        self, org: str, rule: AudienceRule, *, testers_only: bool = False, suppressed: str | None = None
-    ) -> int:
-        """How many contacts `rule` admits, each counted once; of them only those suppressed for a code."""
+    async def replace(self, tx: Tx, contacts: Sequence[Contact]) -> None:
+        """Store changed contacts of one organisation over what is there; they keep their ordinals.
+
+        Raises Collision when one of them is not there any more.
+        """
         ...
 
 
@@ -127,7 +117,7 @@ class TelegramIdentity(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A note that some contacts of `org` have changed."""
+    """A note that audiences of `org` may have changed."""
 
     mark_id: str
     org: str
@@ -176,6 +166,10 @@ class CampaignAudiences(Protocol):
 
     async def counted(self, org: str, *, after_id: str, limit: int) -> list[CampaignAudience]:
         """The org's campaigns that are not final, by id, after `after_id`."""
+        ...
+
+    async def audience_of(self, org: str, campaign_id: str) -> AudienceDefinition | None:
+        """The campaign's audience; None when the organisation has no such campaign, or deleted it."""
         ...
 
     async def set_counts(self, tx: Tx, counts: Mapping[str, tuple[int, int]]) -> list[str]:

@@ -12,7 +12,6 @@ from typing import Protocol
 from contracts.events.campaign import Totals
 from service_kit.ports import Tx
 
-from execution_service.application.ports import Member
 from execution_service.domain.contact import Contact
 from execution_service.domain.execution import (
     BotRef,
@@ -35,12 +34,6 @@ class LeaseLost(Exception):
 
 class Audience(Protocol):
     """The contacts of an organisation."""
-
-    async def walk(
-        self, org: str, segment: str | None, *, after_key: str, limit: int, whole: bool = False
-    ) -> Sequence[Member]:
-        """The next `limit` contacts of `segment` (None: all) by ascending key ("" to start)."""
-        ...
 
     async def by_ids(self, org: str, ids: Sequence[str]) -> Mapping[str, Contact]:
         """Those of `ids` that exist, by id."""

@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from execution_service.application.ports import Bots, Contacts
-from execution_service.domain.audience import AudienceRule
+from contracts.events.campaign import AudienceDefinition
+
+from execution_service.application.measure_audience import MeasureAudience
+from execution_service.application.ports import Bots
+from execution_service.application.ports_audience import SegmentFilters
+from execution_service.application.resolve_rule import resolve_rule
 from execution_service.domain.bot import Bot
-from execution_service.domain.suppression import SUPPRESSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +18,7 @@ class PreflightQuery:
     """An execution as it is meant. `target_percentage` is 0-100; `bot_id` None means the default bot."""
 
     org: str
-    audience: AudienceRule
+    audience: AudienceDefinition
     test_mode: bool
     target_percentage: float
     bot_id: str | None
@@ -35,28 +38,22 @@ class Preflight:
     bot: Bot | None
 
 
-async def preflight(query: PreflightQuery, *, contacts: Contacts, bots: Bots) -> Preflight:
-    """Counts and the bot; `bot` is None when there is none or the named one is not the org's."""
+async def preflight(
+    query: PreflightQuery, *, measure: MeasureAudience, segments: SegmentFilters, bots: Bots
+) -> Preflight:
+    """Counts and the bot; `bot` is None when there is none or the named one is not the org's.
+
+    Raises FieldErrors when the audience cannot be understood.
+    """
+    rule = await resolve_rule(query.org, query.audience, segments=segments)
     bot = bots.get(query.org, query.bot_id) if query.bot_id else bots.default(query.org)
+    tally, found = await asyncio.gather(measure.current(query.org, rule), bot)
     share = query.target_percentage / 100
-    total, testers, suppressed, found = await asyncio.gather(
-        contacts.count(query.org, query.audience),
-        contacts.count(query.org, query.audience, testers_only=True),
-        _suppressed(query, contacts),
-        bot,
-    )
+    suppressed = tally.testers_suppressed if query.test_mode else tally.suppressed
     return Preflight(
-        total_count=total,
-        targeted=round((testers if query.test_mode else total) * share),
-        testers=testers,
+        total_count=tally.total,
+        targeted=round((tally.testers if query.test_mode else tally.total) * share),
+        testers=tally.testers,
         suppressed={code: some for code, count in suppressed.items() if (some := round(count * share))},
         bot=found,
     )
-
-
-async def _suppressed(query: PreflightQuery, contacts: Contacts) -> dict[str, int]:
-    """Before sampling, by code."""
-    return {
-        code: await contacts.count(query.org, query.audience, testers_only=query.test_mode, suppressed=code)
-        for code in SUPPRESSIONS
-    }

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from service_kit.clock import Clock
 from service_kit.ports import Transactions, Tx
 
-from execution_service.application.ports import AudienceMarks, Contacts
+from execution_service.application.ports import Contacts
 from execution_service.application.run_again import run_again
 from execution_service.domain.contact import Contact, change_contact
 from execution_service.domain.contact_fields import read_changes, read_contact_id
@@ -17,7 +17,6 @@ async def put_contact(
     patch: Mapping[str, object],
     *,
     contacts: Contacts,
-    marks: AudienceMarks,
     transactions: Transactions,
     clock: Clock,
 ) -> Contact:
@@ -31,8 +30,6 @@ async def put_contact(
             await contacts.insert(tx, [after])
         elif after is not before:
             await contacts.replace(tx, [after])
-        if after is not before:
-            await marks.add(tx, org)
         return after
 
     return await run_again(transactions, work)

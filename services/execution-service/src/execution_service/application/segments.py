@@ -9,7 +9,8 @@ from contracts.ids import new_id
 from service_kit.clock import Clock
 from service_kit.ports import Outbox, Transactions, Tx
 
-from execution_service.application.ports import AudienceMarks, Contacts, Segments
+from execution_service.application.measure_audience import MeasureAudience
+from execution_service.application.ports import AudienceMarks, Segments
 from execution_service.domain.audience import read_rule
 from execution_service.domain.errors import SegmentNotFound
 from execution_service.domain.segment import Segment, check_filters, next_revision
@@ -32,7 +33,7 @@ async def create_segment(
     command: CreateSegment,
     *,
     segments: Segments,
-    contacts: Contacts,
+    measure: MeasureAudience,
     outbox: Outbox,
     marks: AudienceMarks,
     transactions: Transactions,
@@ -54,7 +55,7 @@ async def create_segment(
         filters=command.filters,
         revision=next_revision(now),
     )
-    count = await _count(segment, contacts)
+    count = await _count(segment, measure)
 
     async def work(tx: Tx) -> tuple[Segment, int]:
         await segments.insert(tx, segment)
@@ -67,18 +68,19 @@ async def create_segment(
 
 
 async def get_segment(
-    org: str, segment_id: str, *, segments: Segments, contacts: Contacts
+    org: str, segment_id: str, *, segments: Segments, measure: MeasureAudience
 ) -> tuple[Segment, int]:
     """The segment and how many contacts are in it. Raises SegmentNotFound."""
     segment = await segments.get(org, segment_id)
     if segment is None:
         raise SegmentNotFound
-    return segment, await _count(segment, contacts)
+    return segment, await _count(segment, measure)
 
 
-async def _count(segment: Segment, contacts: Contacts) -> int:
+async def _count(segment: Segment, measure: MeasureAudience) -> int:
     segments = (segment.segment_id,) if segment.filters is None else ()
-    return await contacts.count(segment.org, read_rule(segments, segment.filters, ()))
+    rule = read_rule(segments, segment.filters, ())
+    return (await measure.current(segment.org, rule)).total
 
 
 def segment_changed(segment: Segment, *, deleted: bool = False) -> Envelope[SegmentChanged]:

@@ -18,7 +18,11 @@ MAX_ATTRIBUTES = 100
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """One contact. `contact_id` is unique within `org`; `telegram_chat_id` is a 64-bit integer, not 0."""
+    """One contact. `contact_id` is unique within `org`; `telegram_chat_id` is a 64-bit integer, not 0.
+
+    `ordinal`: its place in the audience index, from 1, given when it is stored; never given again, so a
+    person who was erased and comes back has another one. 0: not stored yet.
+    """
 
     org: str
     contact_id: str
@@ -39,6 +43,7 @@ class Contact:
     segments: tuple[str, ...] = ()
     tester: bool = False
     opted_out: bool = False
+    ordinal: int = field(default=0, compare=False)
 
 
 def change_contact(

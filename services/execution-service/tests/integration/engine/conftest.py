@@ -23,6 +23,8 @@ from contracts.events.campaign import (
 from contracts.events.delivery import DeliveryRecorded
 from contracts.ids import new_id
 from execution_service.application.accept_execution import accept_execution
+from execution_service.application.plan_execution import PlanExecution
+from execution_service.application.ports import Member
 from execution_service.bootstrap_engine import EngineWiring, make_planner, make_steering
 from execution_service.bootstrap_worker import Worker
 from execution_service.domain.bot import Bot, BotLimits
@@ -184,6 +186,12 @@ class Engine:
         """Poll `check` until it holds."""
         await eventually(check, "it did not come about")
 
+    def interrupted(self, contact_id: str, happen: Callable[[], Awaitable[Any]]) -> PlanExecution:
+        """A planner; see `interrupt`."""
+        planner = make_planner(self.wiring)
+        interrupt(planner, contact_id, happen)
+        return planner
+
     async def new_bot(self, **settings: Any) -> Bot:
         """Another bot."""
         return await new_bot(self.wiring, **settings)
@@ -218,6 +226,21 @@ class Engine:
         assert told == Counter(counts)
         assert len(ids) == len(set(ids))
         return counts
+
+
+def interrupt(planner: PlanExecution, contact_id: str, happen: Callable[[], Awaitable[Any]]) -> None:
+    """Let something happen, once, when the planner's walk is about to meet the contact."""
+    members, done = planner._audience.members, False
+
+    async def interrupted(*args: Any, **kwargs: Any) -> AsyncIterator[Member]:
+        nonlocal done
+        async for member in members(*args, **kwargs):
+            if member.contact_id == contact_id and not done:
+                done = True
+                await happen()
+            yield member
+
+    planner._audience.members = interrupted  # type: ignore[method-assign]
 
 
 async def eventually(check: Callable[[], Awaitable[bool]], message: str) -> None:
@@ -261,7 +284,6 @@ async def engine(
         telegram_api_base_url=simulator.url,
         shard_size=50,
         window_size=25,
-        plan_page_size=60,
         idle_seconds=0.02,
         telegram_answer_seconds=3,
         bot_keep_seconds=0.01,

@@ -221,19 +221,13 @@ async def test_a_planner_of_the_life_before_plans_nobody_of_the_next(engine: Any
     await engine.contacts(range(301, 321), segments=["b"])
     started = engine.started(segments=["a"])
     execution_id = await engine.accept(started)
-    walk, pages = engine.wiring.contacts.walk, 0
 
-    async def walk_and_mend(*args: Any, **kwargs: Any) -> Any:
-        nonlocal pages
-        pages += 1
-        if pages == 3:
-            await engine.wiring.finish.fail(await engine.execution(execution_id), "BOT_UNAUTHORIZED")
-            mended = started.data.snapshot.model_copy(update={"audience": AudienceDefinition(segments=["b"])})
-            await engine.steer(CampaignResumed, started, snapshot=mended)
-        return await walk(*args, **kwargs)
+    async def mend() -> None:
+        await engine.wiring.finish.fail(await engine.execution(execution_id), "BOT_UNAUTHORIZED")
+        mended = started.data.snapshot.model_copy(update={"audience": AudienceDefinition(segments=["b"])})
+        await engine.steer(CampaignResumed, started, snapshot=mended)
 
-    engine.wiring.contacts.walk = walk_and_mend
-    assert await make_planner(engine.wiring).run_once("planner")
+    assert await engine.interrupted("con_000130", mend).run_once("planner")
     before = (await engine.execution(execution_id)).plan
     assert (before.done, before.targeted) == (False, 100)
     assert await make_planner(engine.wiring).run_once("other")

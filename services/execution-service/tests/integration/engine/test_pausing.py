@@ -193,17 +193,8 @@ async def test_a_pause_during_planning_holds_the_plan_and_sends_nothing(engine: 
     await engine.contacts(range(1, 301))
     started = engine.started()
     execution_id = await engine.accept(started)
-    walk, pages = engine.wiring.contacts.walk, 0
-
-    async def walk_and_pause(*args: Any, **kwargs: Any) -> Any:
-        nonlocal pages
-        pages += 1
-        if pages == 3:
-            await engine.steer(CampaignPaused, started)
-        return await walk(*args, **kwargs)
-
-    engine.wiring.contacts.walk = walk_and_pause
-    assert await make_planner(engine.wiring).run_once("planner")
+    pausing = engine.interrupted("con_000130", lambda: engine.steer(CampaignPaused, started))
+    assert await pausing.run_once("planner")
     assert not await make_planner(engine.wiring).run_once("other")
     execution = await engine.execution(execution_id)
     assert (execution.status, execution.plan.done) == ("paused", False)

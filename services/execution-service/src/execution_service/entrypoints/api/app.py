@@ -10,6 +10,7 @@ from execution_service.bootstrap import SERVICE, Wiring
 from execution_service.bootstrap_progress import progress_parts
 from execution_service.entrypoints.api.audience import Audience
 from execution_service.entrypoints.api.bots import bots_router
+from execution_service.entrypoints.api.campaign_audience import campaign_audience_router
 from execution_service.entrypoints.api.contacts import IMPORT_PATH, contacts_router
 from execution_service.entrypoints.api.executions import executions_router
 from execution_service.entrypoints.api.internal import internal_router
@@ -27,6 +28,7 @@ def build_app(wiring: Wiring) -> FastAPI:
         bots=wiring.bots,
         marks=wiring.marks,
         outbox=wiring.outbox,
+        measure=wiring.measure,
         telegram=wiring.telegram,
         transactions=wiring.transactions,
         import_transactions=wiring.import_transactions,
@@ -42,6 +44,7 @@ def build_app(wiring: Wiring) -> FastAPI:
             progress_router(progress.show),
             progress_stream_router(progress.follow),
             executions_router(progress.list_executions),
+            campaign_audience_router(wiring.show_audience),
         ],
         internal_routers=[internal_router(audience, token=settings.internal_token.get_secret_value())],
         settings=settings,

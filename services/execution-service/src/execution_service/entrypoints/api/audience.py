@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from service_kit.clock import Clock
 from service_kit.ports import Outbox, Transactions
 
+from execution_service.application.measure_audience import MeasureAudience
 from execution_service.application.ports import AudienceMarks, Bots, Contacts, Segments, TelegramIdentity
 
 
@@ -14,6 +15,7 @@ class Audience:
 
     contacts: Contacts
     segments: Segments
+    measure: MeasureAudience
     bots: Bots
     marks: AudienceMarks
     outbox: Outbox

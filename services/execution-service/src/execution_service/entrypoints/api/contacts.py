@@ -164,7 +164,6 @@ def contacts_router(audience: Audience) -> APIRouter:
             contact_id,
             body.model_dump(by_alias=True, exclude_unset=True),
             contacts=audience.contacts,
-            marks=audience.marks,
             transactions=audience.transactions,
             clock=audience.clock,
         )
@@ -186,7 +185,6 @@ def contacts_router(audience: Audience) -> APIRouter:
                 caller.org,
                 _lines(request, reader),
                 contacts=audience.contacts,
-                marks=audience.marks,
                 transactions=audience.import_transactions,
                 clock=audience.clock,
             )

@@ -3,13 +3,13 @@
 import hmac
 from typing import Annotated, Any
 
+from contracts.events.campaign import AudienceDefinition
 from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 from service_kit.api.envelope import RequestModel, ResponseModel
 from service_kit.auth import NotAuthenticated
 
 from execution_service.application.preflight import PreflightQuery, preflight
-from execution_service.domain.audience import read_rule
 from execution_service.entrypoints.api.audience import Audience
 
 
@@ -62,12 +62,16 @@ def internal_router(audience: Audience, *, token: str) -> APIRouter:
         """How many contacts an execution would reach, and with which bot."""
         query = PreflightQuery(
             org=body.org,
-            audience=read_rule(body.segments, body.filters, body.exclude_segments),
+            audience=AudienceDefinition(
+                segments=body.segments, filters=body.filters, exclude_segments=body.exclude_segments
+            ),
             test_mode=body.test_mode,
             target_percentage=body.target_percentage,
             bot_id=body.bot_id,
         )
-        found = await preflight(query, contacts=audience.contacts, bots=audience.bots)
+        found = await preflight(
+            query, measure=audience.measure, segments=audience.segments, bots=audience.bots
+        )
         bot = found.bot
         return PreflightOut(
             total_count=found.total_count,

@@ -68,7 +68,7 @@ def segments_router(audience: Audience) -> APIRouter:
             lambda transactions: create_segment(
                 command,
                 segments=audience.segments,
-                contacts=audience.contacts,
+                measure=audience.measure,
                 outbox=audience.outbox,
                 marks=audience.marks,
                 transactions=transactions,
@@ -92,7 +92,7 @@ def segments_router(audience: Audience) -> APIRouter:
     async def get(segment_id: PathId, caller: Viewer) -> Success[SegmentDetail]:
         """One segment, counted now."""
         segment, count = await get_segment(
-            caller.org, segment_id, segments=audience.segments, contacts=audience.contacts
+            caller.org, segment_id, segments=audience.segments, measure=audience.measure
         )
         return Success(data=_detail(segment, count))
 

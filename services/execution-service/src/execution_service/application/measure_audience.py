@@ -1,0 +1,94 @@
+"""Count audiences in the index.
+
+A chunk's numbers hold as long as its version does, so they are remembered by rule and chunk: a changed
+contact costs one chunk, a rule that nobody asked for yet one pass over the columns that it looks at.
+Memory: REMEMBERED chunks' numbers, and READ_AT_ONCE chunks of columns while counting.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+
+from service_kit.logging import get_logger
+
+from execution_service.application.fold_contacts import FoldContacts
+from execution_service.application.ports_audience import AudienceChunks
+from execution_service.domain.audience import AudienceRule
+from execution_service.domain.audience_columns import COUNTED_FIELDS, Counts, Tally, count
+
+log = get_logger()
+READ_AT_ONCE = 16
+REMEMBERED = 100_000
+
+_Known = dict[int, tuple[int, Counts]]
+"""Chunk number → (version, its numbers)."""
+
+
+class MeasureAudience:
+    """Counts rules. `catch_up_seconds`: how long a count that must be current waits for the index."""
+
+    def __init__(self, *, chunks: AudienceChunks, fold: FoldContacts, catch_up_seconds: float) -> None:
+        self._chunks = chunks
+        self._fold = fold
+        self._seconds = catch_up_seconds
+        self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
+
+    async def current(self, org: str, rule: AudienceRule) -> Tally:
+        """Of the contacts as they are now.
+
+        While more changes wait than can be folded in the time for it (an import), they are not in yet.
+        """
+        try:
+            async with asyncio.timeout(self._seconds):
+                async for _ in self._fold.catch_up(org):
+                    pass
+        except TimeoutError:
+            log.info("audience.behind", org=org)
+        return (await self.tallies(org, [rule]))[0]
+
+    async def tallies(self, org: str, rules: Sequence[AudienceRule]) -> list[Tally]:
+        """Of the contacts as the index has them."""
+        versions = await self._chunks.versions(org)
+        asked = {_name(rule): rule for rule in rules if not rule.empty}
+        known = {name: self._known.pop((org, name), {}) for name in asked}
+        await self._count(org, asked, known, versions)
+        tallies = [
+            Tally.of(rule, [] if rule.empty else [known[_name(rule)][number][1] for number in versions])
+            for rule in rules
+        ]
+        self._remember(org, known)
+        return tallies
+
+    async def _count(
+        self,
+        org: str,
+        asked: Mapping[str, AudienceRule],
+        known: Mapping[str, _Known],
+        versions: Mapping[int, int],
+    ) -> None:
+        """Make `known` tell of every chunk as it is in `versions`, or later."""
+        stale = {
+            number: names
+            for number, version in versions.items()
+            if (names := [name for name in asked if known[name].get(number, (0,))[0] != version])
+        }
+        numbers = list(stale)
+        for begin in range(0, len(numbers), READ_AT_ONCE):
+            some = numbers[begin : begin + READ_AT_ONCE]
+            fields = {field for number in some for name in stale[number] for field in asked[name].fields}
+            for stored in await self._chunks.read(org, some, fields | COUNTED_FIELDS):
+                for name in stale[stored.number]:
+                    numbers_of_it = count(stored.chunk.columns, asked[name])
+                    known[name][stored.number] = (stored.version, numbers_of_it)
+
+    def _remember(self, org: str, known: Mapping[str, _Known]) -> None:
+        for name, chunks in known.items():
+            self._known[org, name] = chunks
+        left = sum(map(len, self._known.values()))
+        while left > REMEMBERED:
+            left -= len(self._known.popitem(last=False)[1])
+
+
+def _name(rule: AudienceRule) -> str:
+    # Not the rule itself: to Python a rule about 1 equals one about true.
+    return repr(rule)

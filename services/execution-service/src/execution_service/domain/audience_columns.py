@@ -1,0 +1,219 @@
+"""An audience, column by column: which contacts have which value.
+
+Contacts are numbered (`Contact.ordinal`) and lie in chunks of CHUNK_SIZE. A chunk keeps, for every field, a
+column: value → the set of positions that have it. A rule is then a few unions and intersections of sets,
+and counting is counting bits: 4,096 contacts take some ten microseconds, whoever they are.
+A set is stored as bytes: of few positions two bytes each, of many one bit for each position of the chunk.
+Values are keyed with their kind, so true, 1 and "1" stay apart, and 1 and 1.0 are one, as in JSON.
+"""
+
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from execution_service.domain.audience import AnyOf, AudienceRule, Condition, facts, kind_of
+from execution_service.domain.contact import Contact, Scalar
+from execution_service.domain.suppression import SUPPRESSIONS, suppression
+
+CHUNK_SIZE = 4096
+_DENSE_BYTES = CHUNK_SIZE // 8
+_SPARSE_MOST = _DENSE_BYTES // 2 - 1  # one position more would take as much as the bits, or look like them
+
+Key = tuple[str, Scalar]
+Column = dict[Key, bytes]
+"""(kind, value) → the packed set of positions. No set is empty."""
+Counts = tuple[int, ...]
+"""One chunk's numbers for one rule, in `Tally`'s order."""
+
+TESTER, SUPPRESSION = "tester", "suppression"
+COUNTED_FIELDS = frozenset({TESTER, SUPPRESSION})
+"""What counting looks at beside the rule's own fields."""
+
+
+@dataclass(slots=True)
+class Chunk:
+    """`ids`: the contact at each position, "" for nobody (may be shorter than the chunk); its columns."""
+
+    ids: list[str] = field(default_factory=list)
+    columns: dict[str, Column] = field(default_factory=dict)
+
+
+def pack(positions: int) -> bytes:
+    """A set, given as bits, as it is stored."""
+    if positions.bit_count() > _SPARSE_MOST:
+        return positions.to_bytes(_DENSE_BYTES, "little")
+    members = positions_of(positions)
+    return struct.pack(f"<{len(members)}H", *members)
+
+
+def unpack(packed: bytes) -> int:
+    """A stored set as bits."""
+    if len(packed) == _DENSE_BYTES:
+        return int.from_bytes(packed, "little")
+    if len(packed) == 2:
+        return 1 << (packed[0] | packed[1] << 8)
+    bits = bytearray(_DENSE_BYTES)
+    for position in struct.unpack(f"<{len(packed) // 2}H", packed):
+        bits[position >> 3] |= 1 << (position & 7)
+    return int.from_bytes(bits, "little")
+
+
+def positions_of(positions: int) -> list[int]:
+    """The members of a set, ascending."""
+    if positions & (positions - 1) == 0:
+        return [positions.bit_length() - 1] if positions else []
+    return [place for place, bit in enumerate(bin(positions)[:1:-1]) if bit == "1"]
+
+
+def key_of(value: Scalar) -> Key:
+    """How a column finds `value`."""
+    return kind_of(value), value
+
+
+# --- asking
+
+
+def select(columns: Mapping[str, Column], rule: AudienceRule) -> int:
+    """Whom of the chunk `rule` admits, as bits. `columns` has those of `rule.fields` that exist."""
+    if rule.empty:
+        return 0
+    meant = _all_of(columns, rule.conditions) if rule.conditions else -1
+    if rule.segments:
+        meant &= _any_of(columns, rule, rule.segments)
+    if rule.excluded and meant:
+        meant &= ~_any_of(columns, rule, rule.excluded)
+    return meant
+
+
+def _any_of(columns: Mapping[str, Column], rule: AudienceRule, segments: Iterable[str]) -> int:
+    found = 0
+    for segment in segments:
+        found |= _all_of(columns, rule.membership(segment))
+    return found
+
+
+def _all_of(columns: Mapping[str, Column], conditions: Sequence[Condition]) -> int:
+    found = -1
+    for condition in conditions:
+        found &= _meeting(columns.get(condition.field, {}), condition)
+    return found
+
+
+def _meeting(column: Column, condition: Condition) -> int:
+    found = 0
+    if isinstance(condition, AnyOf):
+        for value in condition.values:
+            if packed := column.get(key_of(value)):
+                found |= unpack(packed)
+        return found
+    for (_, value), packed in column.items():
+        if condition.holds(value):
+            found |= unpack(packed)
+    return found
+
+
+def testers(columns: Mapping[str, Column]) -> int:
+    """The chunk's testers, as bits."""
+    return _having(columns, TESTER, True)
+
+
+def _having(columns: Mapping[str, Column], name: str, value: Scalar) -> int:
+    packed = columns.get(name, {}).get(key_of(value))
+    return unpack(packed) if packed else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many contacts a rule admits, how many of them are testers, and by segment of the rule.
+
+    `suppressed`, `testers_suppressed`: how many of them would be skipped, by code, all codes named.
+    """
+
+    total: int
+    testers: int
+    suppressed: Mapping[str, int]
+    testers_suppressed: Mapping[str, int]
+    by_segment: Mapping[str, int]
+
+    @classmethod
+    def of(cls, rule: AudienceRule, chunks: Iterable[Counts]) -> "Tally":
+        """The sum over `chunks`."""
+        width = 2 + 2 * len(SUPPRESSIONS) + len(rule.segments)
+        sums = [sum(column) for column in zip(*chunks, strict=True)] or [0] * width
+        codes = len(SUPPRESSIONS)
+        return cls(
+            sums[0],
+            sums[1],
+            dict(zip(SUPPRESSIONS, sums[2 : 2 + codes], strict=True)),
+            dict(zip(SUPPRESSIONS, sums[2 + codes : 2 + 2 * codes], strict=True)),
+            dict(zip(rule.segments, sums[2 + 2 * codes :], strict=True)),
+        )
+
+
+def count(columns: Mapping[str, Column], rule: AudienceRule) -> Counts:
+    """The chunk's numbers. `columns` has those of `rule.fields` and COUNTED_FIELDS that exist."""
+    meant = select(columns, rule)
+    if not meant:
+        return (0,) * (2 + 2 * len(SUPPRESSIONS) + len(rule.segments))
+    test = meant & testers(columns)
+    skipped = [_having(columns, SUPPRESSION, code) for code in SUPPRESSIONS]
+    return (
+        meant.bit_count(),
+        test.bit_count(),
+        *((meant & some).bit_count() for some in skipped),
+        *((test & some).bit_count() for some in skipped),
+        *((meant & _any_of(columns, rule, [segment])).bit_count() for segment in rule.segments),
+    )
+
+
+# --- keeping current
+
+
+def fold(chunk: Chunk, people: Mapping[int, Contact | None]) -> Chunk:
+    """The chunk with the contacts at these positions as they are now; None: nobody is there any more.
+
+    It depends on the contacts alone, not on what was folded before, so folding again changes nothing.
+    Columns that stay as they are are the same objects.
+    """
+    added: dict[str, dict[Key, int]] = {}
+    touched = 0
+    ids = list(chunk.ids)
+    ids += [""] * (max(people, default=-1) + 1 - len(ids))
+    for position, contact in people.items():
+        bit = 1 << position
+        touched |= bit
+        ids[position] = contact.contact_id if contact else ""
+        if contact:
+            for name, value in _columns_of(contact):
+                sets = added.setdefault(name, {})
+                key = key_of(value)
+                sets[key] = sets.get(key, 0) | bit
+    columns = {}
+    for name in {**chunk.columns, **added}:
+        before = chunk.columns.get(name, {})
+        after = _replaced(before, touched, added.get(name, {}))
+        if after:
+            columns[name] = before if after == before else after
+    return Chunk(chunk.ids if ids == chunk.ids else ids, columns)
+
+
+def _columns_of(contact: Contact) -> Iterable[tuple[str, Scalar]]:
+    yield from facts(contact)
+    if contact.tester:
+        yield TESTER, True
+    code = suppression(contact)
+    if code is not None:
+        yield SUPPRESSION, code
+
+
+def _replaced(before: Column, touched: int, added: Mapping[Key, int]) -> Column:
+    after: Column = {}
+    for key, packed in before.items():
+        positions = unpack(packed)
+        kept = positions & ~touched | added.get(key, 0)
+        if kept:
+            after[key] = packed if kept == positions else pack(kept)
+    for key, positions in added.items():
+        if key not in before:
+            after[key] = pack(positions)
+    return after
