@@ -161,7 +161,7 @@ class ScriptedPreflight:
 
     def __init__(self) -> None:
         self.answer: PreflightAnswer | Exception = PreflightAnswer(
-            total_count=100, targeted=100, bot=Bot("bot_1", "Bot", per_second=10), testers=2
+            total_count=100, targeted=100, bots=(Bot("bot_1", "Bot", 10, 100),), testers=2
         )
         self.asked: list[PreflightQuery] = []
         self.during: Callable[[], None] = lambda: None

@@ -12,11 +12,12 @@ from campaign_service.application.ports import Bot, PreflightAnswer, PreflightQu
 from service_kit.errors import DependencyDown
 
 pytestmark = pytest.mark.integration
-QUERY = PreflightQuery("acme", ("seg1",), {"tier": 1}, ("seg2",), False, 10, "camp_1", None)
+QUERY = PreflightQuery("acme", ("seg1",), {"tier": 1}, ("seg2",), False, 10, "camp_1", ("bot_1",))
+BOT = {"id": "bot_1", "name": "B", "perSecond": 30, "paidPerSecond": 1000}
 GOOD = {
     "totalCount": 100,
     "targeted": 10,
-    "bot": {"id": "bot_1", "name": "B", "perSecond": 30},
+    "bots": [BOT],
     "testers": 1,
     "suppressed": {"OPTED_OUT": 2},
     "later": "unknown fields are ignored",
@@ -62,7 +63,7 @@ async def ask(url: str) -> PreflightAnswer:
 async def test_it_asks_with_the_internal_token_and_reads_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     async with server(answering("200 OK", json.dumps(GOOD).encode())) as (url, seen):
-        assert await ask(url) == PreflightAnswer(100, 10, Bot("bot_1", "B", 30), 1, {"OPTED_OUT": 2})
+        assert await ask(url) == PreflightAnswer(100, 10, (Bot("bot_1", "B", 30, 1000),), 1, {"OPTED_OUT": 2})
     head, _, body = seen[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /internal/preflight ") and b"Bearer internal" in head
     assert json.loads(body) == {
@@ -73,7 +74,7 @@ async def test_it_asks_with_the_internal_token_and_reads_the_answer(monkeypatch:
         "testMode": False,
         "targetPercentage": 10,
         "samplingSeed": "camp_1",
-        "botId": None,
+        "botIds": ["bot_1"],
     }
 
 
@@ -84,7 +85,7 @@ async def test_it_asks_with_the_internal_token_and_reads_the_answer(monkeypatch:
         ("401 No", b"{}"),
         ("200 OK", b"not json"),
         ("200 OK", b'{"totalCount": -1}'),
-        ("200 OK", json.dumps({**GOOD, "bot": {"id": "b", "name": "b", "perSecond": 0}}).encode()),
+        ("200 OK", json.dumps({**GOOD, "bots": [{**BOT, "perSecond": 0}]}).encode()),
     ],
 )
 async def test_any_other_answer_counts_as_none(status: str, body: bytes) -> None:

@@ -118,7 +118,7 @@ async def test_resume_after_a_failure_is_checked_as_a_start_is(world: Any, new_c
     await update(world, messages=two)
     with pytest.raises(FieldErrors, match="messages"):
         await resume(world)
-    world.preflight.answer = replace(world.preflight.answer, bot=None)
+    world.preflight.answer = replace(world.preflight.answer, bots=())
     with pytest.raises(FieldErrors, match="bot"):
         await resume(world)
     world.preflight.answer = DependencyDown()

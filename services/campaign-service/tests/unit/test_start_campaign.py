@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from campaign_service.application.ports import PreflightAnswer
+from campaign_service.application.ports import Bot, PreflightAnswer
 from campaign_service.application.start_campaign import StartCampaign, Started, start_campaign
 from campaign_service.domain.campaign import Campaign
 from campaign_service.domain.definition import Message, Strategy, TargetAudience, Variation
@@ -44,7 +44,7 @@ async def refused_fields(world: Any, command: StartCampaign = COMMAND) -> list[s
 async def test_a_start_makes_the_campaign_active_and_tells_everything_in_one_event(
     world: Any, new_campaign: New
 ) -> None:
-    definition = replace(new_campaign().definition, strategy=Strategy(bot_id="bot_9"))
+    definition = replace(new_campaign().definition, strategy=Strategy(bot_id="bot_1"))
     world.campaigns.rows["camp_1"] = new_campaign(definition=definition, sampling_seed="camp_0")
     started = await start(world, StartCampaign(Options(10, "high")))
     stored = world.campaigns.rows["camp_1"]
@@ -60,11 +60,15 @@ async def test_a_start_makes_the_campaign_active_and_tells_everything_in_one_eve
     )
     snapshot = event.data.snapshot
     assert event.data.execution_id == started.execution_id
-    assert (snapshot.sampling_seed, snapshot.bot_id) == ("camp_0", "bot_9")
+    assert (snapshot.sampling_seed, snapshot.bot_id) == ("camp_0", "bot_1")
     assert (snapshot.options.target_percentage, snapshot.options.priority) == (10, "high")
     assert snapshot.audience.segments == ["seg123"]
     [question] = world.preflight.asked
-    assert (question.sampling_seed, question.bot_id, question.target_percentage) == ("camp_0", "bot_9", 10)
+    assert (question.sampling_seed, question.bot_ids, question.target_percentage) == (
+        "camp_0",
+        ("bot_1",),
+        10,
+    )
 
 
 async def test_templates_are_resolved_and_a_messages_own_words_go_first(
@@ -119,10 +123,29 @@ async def test_a_missing_template_or_another_orgs_is_named(
 async def test_what_only_preflight_knows_is_named_too(world: Any, new_campaign: New) -> None:
     world.campaigns.rows["camp_1"] = new_campaign()
     good = world.preflight.answer
-    world.preflight.answer = PreflightAnswer(total_count=0, targeted=0, bot=None, testers=0)
+    world.preflight.answer = PreflightAnswer(total_count=0, targeted=0, bots=(), testers=0)
     assert await refused_fields(world) == ["targetAudience.segments", "strategy.botId"]
     world.preflight.answer = replace(good, testers=0)
     assert await refused_fields(world, replace(COMMAND, test_mode=True)) == ["testMode"]
+
+
+async def test_several_bots_share_the_work_and_each_must_be_there_and_may_have_to_pay(
+    world: Any, new_campaign: New
+) -> None:
+    several = Strategy(bot_ids=("bot_1", "bot_2"), allow_paid_broadcast=True)
+    definition = replace(new_campaign().definition, strategy=several)
+    world.campaigns.rows["camp_1"] = new_campaign(definition=definition)
+    assert await refused_fields(world) == ["strategy.botIds.1"]
+    bots = (Bot("bot_1", "One", 10, 100), Bot("bot_2", "Two", 10, 0))
+    world.preflight.answer = replace(world.preflight.answer, bots=bots)
+    assert await refused_fields(world) == ["strategy.allowPaidBroadcast"]
+    world.preflight.answer = replace(world.preflight.answer, bots=(bots[0], Bot("bot_2", "Two", 10, 400)))
+    started = await start(world, COMMAND)
+    assert started.estimated_completion == world.clock.now() + timedelta(seconds=100 / 500)
+    snapshot = world.outbox.events[0].data.snapshot
+    assert (snapshot.bot_id, snapshot.bot_ids, snapshot.allow_paid_broadcast) == (
+        None, ["bot_1", "bot_2"], True,
+    )  # fmt: skip
 
 
 async def test_without_an_answer_from_preflight_nothing_starts(world: Any, new_campaign: New) -> None:

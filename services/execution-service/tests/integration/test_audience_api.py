@@ -137,7 +137,9 @@ async def test_the_first_bot_is_the_default_until_another_is_made_so(
     api: httpx.AsyncClient, wiring: Wiring
 ) -> None:
     first = (await api.post(f"{API}/bots", json=BOT)).json()["data"]
-    assert first["limits"] == {"perSecond": 30, "perChatPerSecond": 1, "perGroupPerMinute": 20}
+    assert first["limits"] == {
+        "perSecond": 30, "perChatPerSecond": 1, "perGroupPerMinute": 20, "paidPerSecond": 1000,
+    }  # fmt: skip
     assert (first["default"], first["telegramId"], first["username"]) == (True, 1001, "bot1001_bot")
     fast = {"name": "B", "token": "1002:good-2", "limits": {"perSecond": 1000}}
     second = (await api.post(f"{API}/bots", json=fast)).json()["data"]
@@ -172,7 +174,7 @@ async def test_a_bot_that_telegram_refuses_or_cannot_confirm_is_not_stored(api: 
     away = await post(token="1001:slow-secret")
     assert (away.status_code, away.json()["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
     assert away.headers["retry-after"]
-    for limits in ({"perSecond": 0}, {"perSecond": 1001}, {"perMinute": 5}):
+    for limits in ({"perSecond": 0}, {"perSecond": 100_001}, {"perMinute": 5}, {"paidPerSecond": 1001}):
         assert (await post(limits=limits)).status_code == 422
     assert (await api.get(f"{API}/bots")).json()["data"]["bots"] == []
 
@@ -228,7 +230,7 @@ async def test_preflight_counts_for_the_one_who_shows_the_token(api: httpx.Async
         await api.put(f"{API}/contacts/c{number}", json=fields)
     query: dict[str, Any] = {
         "org": "acme", "segments": ["s1", "s2"], "testMode": False, "targetPercentage": 50,
-        "samplingSeed": "x", "botId": None,
+        "samplingSeed": "x", "botIds": [],
     }  # fmt: skip
 
     async def ask(token: str = INTERNAL, **fields: Any) -> httpx.Response:
@@ -240,14 +242,19 @@ async def test_preflight_counts_for_the_one_who_shows_the_token(api: httpx.Async
         "targeted": 5,
         "testers": 3,
         "suppressed": {},
-        "bot": None,
+        "bots": [],
     }
     bot = (await api.post(f"{API}/bots", json=BOT)).json()["data"]
     answer = (await ask(testMode=True, targetPercentage=100)).json()
-    assert (answer["targeted"], answer["bot"]) == (3, {"id": bot["id"], "name": "Main", "perSecond": 30})
-    assert (await ask(botId=bot["id"])).json()["bot"]["id"] == bot["id"]
-    assert (await ask(botId="bot_other")).json()["bot"] is None
-    nothing = {"totalCount": 0, "targeted": 0, "testers": 0, "suppressed": {}, "bot": None}
+    assert (answer["targeted"], answer["bots"]) == (
+        3,
+        [{"id": bot["id"], "name": "Main", "perSecond": 30, "paidPerSecond": 1000}],
+    )
+    assert [found["id"] for found in (await ask(botIds=["bot_other", bot["id"]])).json()["bots"]] == [
+        bot["id"]
+    ]
+    assert (await ask(botIds=["bot_other"])).json()["bots"] == []
+    nothing = {"totalCount": 0, "targeted": 0, "testers": 0, "suppressed": {}, "bots": []}
     assert (await ask(org="other")).json() == nothing
     assert (await ask(segments=[])).json()["totalCount"] == 0
     wrong = await ask(token="wrong")

@@ -121,7 +121,7 @@ class BotApi:
         if message.refusal:
             return self._refuse(Outcome.BAD_REQUEST, bot_id, method, message)
         chat = message.chat_id if isinstance(message.chat_id, int) else None
-        retry_after = bot.limits.admit(config, chat, self._clock())
+        retry_after = bot.limits.admit(config, chat, self._clock(), paid=message.paid)
         if retry_after:
             return self._refuse(Outcome.RATE_LIMITED, bot_id, method, message, retry_after)
         if chat is None:

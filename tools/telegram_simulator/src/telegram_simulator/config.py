@@ -42,6 +42,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     seed: int = 1
     bot_per_second: Limit = 30
+    paid_per_second: Limit = 1000
     chat_per_second: Limit = 1
     group_per_minute: Limit = 20
     chat_429_stops_bot: bool = True

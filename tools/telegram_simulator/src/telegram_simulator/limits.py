@@ -87,6 +87,7 @@ class BotLimits:
 
     def __init__(self) -> None:
         self._bot = SlidingWindow(SECOND)
+        self._paid = SlidingWindow(SECOND)
         self._chats = KeyedWindows(SECOND)
         self._groups = KeyedWindows(_MINUTE)
         self._stopped_until = 0
@@ -99,12 +100,14 @@ class BotLimits:
         """From now on and for `seconds` every request of this bot answers 429."""
         self._stopped_until = max(self._stopped_until, now + seconds * SECOND)
 
-    def admit(self, config: Config, chat_id: int | None, now: int) -> int:
+    def admit(self, config: Config, chat_id: int | None, now: int, *, paid: bool = False) -> int:
         """0 and the request is counted, or the retry_after (seconds) of the 429 it gets instead.
 
-        A negative `chat_id` is a group; None (no chat that could be known) counts for the bot only.
+        A negative `chat_id` is a group; None (no chat that could be known) counts for the bot only. What is
+        `paid` for has a limit of its own and does not count for the bot's.
         """
-        bot_wait = self._bot.wait(config.bot_per_second, now)
+        of_bot = self._paid if paid else self._bot
+        bot_wait = of_bot.wait(config.paid_per_second if paid else config.bot_per_second, now)
         chat_wait = 0
         if chat_id is not None:
             windows, limit = self._of_chat(config, chat_id)
@@ -114,7 +117,7 @@ class BotLimits:
             if bot_wait or config.chat_429_stops_bot:
                 self.stop(retry_after, now)
             return retry_after
-        self._bot.add(now)
+        of_bot.add(now)
         if chat_id is not None:
             windows.add(chat_id, now)
         return 0

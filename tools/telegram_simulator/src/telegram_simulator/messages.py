@@ -14,6 +14,7 @@ TEXT_LIMIT = 4096
 CAPTION_LIMIT = 1024
 
 _PARSE_MODES = frozenset({"", "html", "markdown", "markdownv2"})
+_TRUE = frozenset({"true", "1", "yes", "y", "t"})
 _TAG = re.compile(r"<[^<>]*>")
 _CHAT_ID = re.compile(r"-?[0-9]{1,16}")
 # Telegram's ids have at most 52 significant bits.
@@ -27,6 +28,7 @@ class Message(NamedTuple):
     text: str | None
     photo: str
     refusal: str
+    paid: bool = False
 
 
 def unreadable(refusal: str) -> Message:
@@ -55,7 +57,8 @@ def parse(method: str, parameters: Mapping[str, object]) -> Message:
         refusal = "Bad Request: unsupported parse_mode"
     elif not empty and len(text) > limit and _visible_length(text, mode) > limit:
         refusal = too_long
-    return Message(chat_id, text or None, photo, refusal)
+    paid = _text(parameters.get("allow_paid_broadcast")).lower() in _TRUE
+    return Message(chat_id, text or None, photo, refusal, paid)
 
 
 def delivered(method: str, message: Message, bot_id: int, message_id: int, date: int) -> dict[str, object]:

@@ -124,6 +124,16 @@ def test_a_listed_chat_answers_its_fault_every_time(bench, setting, code, descri
     assert {entry.outcome for entry in it.entries(Filter(chat_id=6))} == {setting.removesuffix("_chats")}
 
 
+@pytest.mark.parametrize("given", [True, "true", "True", "1"])
+def test_allow_paid_broadcast_is_counted_apart(bench, given):
+    it = bench(bot_per_second=1, paid_per_second=2)
+    assert [it.call(chat_id=chat, text="x", allow_paid_broadcast=given).status for chat in (1, 2)] == [
+        200
+    ] * 2
+    assert it.send(3).status == 200
+    assert it.call(chat_id=4, text="x", allow_paid_broadcast=given).status == 429
+
+
 def test_over_the_limit_is_429_with_retry_after_and_stops_everything_of_that_bot(bench):
     it = bench(bot_per_second=2)
     assert [it.send(chat).status for chat in (1, 2, 3)] == [200, 200, 429]

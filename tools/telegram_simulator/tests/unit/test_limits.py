@@ -94,3 +94,11 @@ def test_chats_windows_survive_the_generations_and_idle_chats_are_forgotten(cloc
     clock.advance(2)
     assert windows.wait(5, 1, clock()) == 0
     assert len(windows) == 0
+
+
+def test_paid_messages_have_a_limit_of_their_own_but_no_chats_of_their_own():
+    limits, config = BotLimits(), Config(bot_per_second=1, paid_per_second=3, chat_429_stops_bot=False)
+    assert [limits.admit(config, chat, 0, paid=True) for chat in (1, 2, 3)] == [0, 0, 0]
+    assert limits.admit(config, 4, 0) == 0
+    assert limits.admit(config, 1, 0) == 1
+    assert limits.admit(config, 5, 0, paid=True) == 1

@@ -26,12 +26,13 @@ class _Bot(_Wire):
     id: str
     name: str
     per_second: float = Field(gt=0)
+    paid_per_second: float = Field(ge=0)
 
 
 class _Answer(_Wire):
     total_count: int = Field(ge=0)
     targeted: int = Field(ge=0)
-    bot: _Bot | None
+    bots: list[_Bot]
     testers: int = Field(ge=0)
     suppressed: dict[str, int] = Field(default_factory=dict)
 
@@ -61,11 +62,10 @@ class HttpPreflight:
             raise DependencyDown(
                 "the execution service does not answer; the campaign was not started"
             ) from error
-        bot = answer.bot
         return PreflightAnswer(
             total_count=answer.total_count,
             targeted=answer.targeted,
-            bot=None if bot is None else Bot(bot.id, bot.name, bot.per_second),
+            bots=tuple(Bot(bot.id, bot.name, bot.per_second, bot.paid_per_second) for bot in answer.bots),
             testers=answer.testers,
             suppressed=answer.suppressed,
         )
@@ -84,5 +84,5 @@ def _body(query: PreflightQuery) -> dict[str, object]:
         "testMode": query.test_mode,
         "targetPercentage": query.target_percentage,
         "samplingSeed": query.sampling_seed,
-        "botId": query.bot_id,
+        "botIds": list(query.bot_ids),
     }

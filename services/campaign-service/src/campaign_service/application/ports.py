@@ -118,28 +118,30 @@ class PreflightQuery:
     test_mode: bool
     target_percentage: float
     sampling_seed: str
-    bot_id: str | None
+    bot_ids: tuple[str, ...]
+    """None means the organisation's default bot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bot:
-    """Who would send, and how many messages a second it may."""
+    """Who would send, and how many messages a second it may; paid ones too (0: none)."""
 
     id: str
     name: str
     per_second: float
+    paid_per_second: float
 
 
 @dataclass(frozen=True, slots=True)
 class PreflightAnswer:
-    """What it would meet: contacts in all, contacts meant, the bot (None: there is none), testers.
+    """What it would meet: contacts in all, contacts meant, those of the bots that there are, testers.
 
     `suppressed`: reason → how many of those meant would be skipped.
     """
 
     total_count: int
     targeted: int
-    bot: Bot | None
+    bots: tuple[Bot, ...]
     testers: int
     suppressed: Mapping[str, int] = field(default_factory=dict)
 

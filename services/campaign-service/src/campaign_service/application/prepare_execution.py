@@ -11,6 +11,7 @@ from campaign_service.application.freeze_messages import freeze_messages
 from campaign_service.application.ports import Preflight, PreflightAnswer, PreflightQuery, Templates
 from campaign_service.domain.campaign import Campaign
 from campaign_service.domain.completeness import missing_for_execution
+from campaign_service.domain.definition import Strategy
 from campaign_service.domain.execution import Options
 
 
@@ -28,8 +29,9 @@ class Prepared:
 
     @property
     def seconds(self) -> float:
-        """How long the bot's rate makes it take."""
-        per_second = self.answer.bot.per_second if self.answer.bot else 1
+        """How long the bots' rates make it take."""
+        paid = self.snapshot.allow_paid_broadcast
+        per_second = sum(bot.paid_per_second if paid else bot.per_second for bot in self.answer.bots)
         sent_to = max(0, self.answer.targeted - sum(self.answer.suppressed.values()))
         return sent_to * self.steps / per_second
 
@@ -70,7 +72,7 @@ async def prepare_execution(
             test_mode=test_mode,
             target_percentage=options.target_percentage,
             sampling_seed=campaign.sampling_seed,
-            bot_id=_bot_id(campaign),
+            bot_ids=_strategy(campaign).bots,
         )
     )
     problems = _problems(answer, campaign, test_mode=test_mode)
@@ -86,18 +88,32 @@ def _problems(answer: PreflightAnswer, campaign: Campaign, *, test_mode: bool) -
         problems.append(Detail("targetAudience.segments", "the audience is empty"))
     elif test_mode and answer.testers == 0:
         problems.append(Detail("testMode", "the audience has no testers"))
-    if answer.bot is None:
-        named = _bot_id(campaign) is not None
-        problems.append(
-            Detail("strategy.botId", "there is no such bot" if named else "there is no bot yet; register one")
-        )
+    return problems + _bot_problems(answer, _strategy(campaign))
+
+
+def _bot_problems(answer: PreflightAnswer, strategy: Strategy) -> list[Detail]:
+    if not answer.bots and not strategy.bots:
+        return [Detail("strategy.botId", "there is no bot yet; register one")]
+    known = {bot.id for bot in answer.bots}
+    where = "strategy.botId" if strategy.bot_id else "strategy.botIds.{}"
+    problems = [
+        Detail(where.format(place), "there is no such bot")
+        for place, bot_id in enumerate(strategy.bots)
+        if bot_id not in known
+    ]
+    if strategy.allow_paid_broadcast:
+        problems += [
+            Detail("strategy.allowPaidBroadcast", f"the limits of {bot.id} allow no paid messages")
+            for bot in answer.bots
+            if not bot.paid_per_second
+        ]
     return problems
 
 
 def _snapshot(
     campaign: Campaign, options: Options, messages: list[FrozenMessage], *, test_mode: bool
 ) -> ExecutionSnapshot:
-    definition = campaign.definition
+    definition, strategy = campaign.definition, _strategy(campaign)
     return ExecutionSnapshot(
         messages=messages,
         audience=audience_definition(definition.target_audience),
@@ -107,10 +123,12 @@ def _snapshot(
             priority=options.priority,
         ),
         sampling_seed=campaign.sampling_seed,
-        bot_id=_bot_id(campaign),
+        bot_id=strategy.bot_id,
+        bot_ids=list(strategy.bot_ids),
+        allow_paid_broadcast=strategy.allow_paid_broadcast,
         end_date=definition.end_date,
     )
 
 
-def _bot_id(campaign: Campaign) -> str | None:
-    return campaign.definition.strategy.bot_id if campaign.definition.strategy else None
+def _strategy(campaign: Campaign) -> Strategy:
+    return campaign.definition.strategy or Strategy()

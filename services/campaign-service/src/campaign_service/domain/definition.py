@@ -39,12 +39,19 @@ class TargetAudience:
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """Notes for people (`messaging`, `timing`), and which bot sends."""
+    """Notes for people (`messaging`, `timing`), and which bot sends, or which bots share the contacts."""
 
     messaging: str | None = None
     timing: str | None = None
     channels: tuple[Channel, ...] = ()
     bot_id: str | None = None
+    bot_ids: tuple[str, ...] = ()
+    allow_paid_broadcast: bool = False
+
+    @property
+    def bots(self) -> tuple[str, ...]:
+        """Those named; nobody means the organisation's default one."""
+        return (self.bot_id,) if self.bot_id else self.bot_ids
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,7 @@ def _document(bot: Bot) -> Document:
             "perSecond": bot.limits.per_second,
             "perChatPerSecond": bot.limits.per_chat_per_second,
             "perGroupPerMinute": bot.limits.per_group_per_minute,
+            "paidPerSecond": bot.limits.paid_per_second,
         },
         "createdAt": bot.created_at,
     }
@@ -106,6 +107,7 @@ def _bot(row: Document, default_id: str | None) -> Bot:
             per_second=limits["perSecond"],
             per_chat_per_second=limits["perChatPerSecond"],
             per_group_per_minute=limits["perGroupPerMinute"],
+            paid_per_second=limits["paidPerSecond"],
         ),
         default=row["_id"] == default_id,
         created_at=row["createdAt"],

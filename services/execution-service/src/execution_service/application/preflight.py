@@ -1,7 +1,7 @@
-"""Tell campaign-service what an execution would meet: how many contacts, how many skipped, which bot."""
+"""Tell campaign-service what an execution would meet: how many contacts, how many skipped, which bots."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from contracts.events.campaign import AudienceDefinition
@@ -15,13 +15,13 @@ from execution_service.domain.bot import Bot
 
 @dataclass(frozen=True, slots=True)
 class PreflightQuery:
-    """An execution as it is meant. `target_percentage` is 0-100; `bot_id` None means the default bot."""
+    """An execution as it is meant. `target_percentage` is 0-100; no `bot_ids` mean the default bot."""
 
     org: str
     audience: AudienceDefinition
     test_mode: bool
     target_percentage: float
-    bot_id: str | None
+    bot_ids: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +35,19 @@ class Preflight:
     targeted: int
     testers: int
     suppressed: Mapping[str, int]
-    bot: Bot | None
+    bots: Sequence[Bot]
 
 
 async def preflight(
     query: PreflightQuery, *, measure: MeasureAudience, segments: SegmentFilters, bots: Bots
 ) -> Preflight:
-    """Counts and the bot; `bot` is None when there is none or the named one is not the org's.
+    """Counts and the bots: those of the named ones that the org has.
 
     Raises FieldErrors when the audience cannot be understood.
     """
     rule = await resolve_rule(query.org, query.audience, segments=segments)
-    bot = bots.get(query.org, query.bot_id) if query.bot_id else bots.default(query.org)
-    tally, found = await asyncio.gather(measure.current(query.org, rule), bot)
+    named = [bots.get(query.org, bot_id) for bot_id in query.bot_ids] or [bots.default(query.org)]
+    tally, found = await asyncio.gather(measure.current(query.org, rule), asyncio.gather(*named))
     share = query.target_percentage / 100
     suppressed = tally.testers_suppressed if query.test_mode else tally.suppressed
     return Preflight(
@@ -55,5 +55,5 @@ async def preflight(
         targeted=round((tally.testers if query.test_mode else tally.total) * share),
         testers=tally.testers,
         suppressed={code: some for code, count in suppressed.items() if (some := round(count * share))},
-        bot=found,
+        bots=[bot for bot in found if bot is not None],
     )

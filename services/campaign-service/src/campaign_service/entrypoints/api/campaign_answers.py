@@ -26,12 +26,14 @@ class TargetAudienceOut(ResponseModel):
 
 
 class StrategyOut(ResponseModel):
-    """Notes for people, and which bot sends."""
+    """Notes for people, and which bot sends, or which bots share the contacts."""
 
     messaging: str | None
     timing: str | None
     channels: list[Channel]
     bot_id: str | None
+    bot_ids: list[str]
+    allow_paid_broadcast: bool
 
 
 class StatisticsOut(ResponseModel):

@@ -37,12 +37,26 @@ class GoalsIn(RequestModel):
 
 
 class StrategyIn(RequestModel):
-    """Notes for people, and which bot sends (the org's default one when `botId` is absent)."""
+    """Notes for people, and which bot sends: `botId`, or the org's default one.
+
+    `botIds`, instead of `botId`: these bots share the contacts, each of whom stays with one. With
+    `allowPaidBroadcast` the bots send at their `paidPerSecond`, for the fee that Telegram asks for it.
+    """
 
     messaging: Description | None = None
     timing: Description | None = None
     channels: list[domain.Channel] = Field(default_factory=list, max_length=10)
     bot_id: ClientId | None = None
+    bot_ids: list[ClientId] = Field(default_factory=list, max_length=20)
+    allow_paid_broadcast: Flag = False
+
+    @field_validator("bot_ids")
+    @classmethod
+    def _either_one_or_several(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        if value and info.data.get("bot_id") is not None:
+            raise ValueError("must be empty when there is a botId")
+        _distinct(list(value), "bot")
+        return value
 
 
 class PersonalizationIn(RequestModel):
@@ -176,7 +190,14 @@ def _strategy(strategy: StrategyIn | None) -> domain.Strategy | None:
     if strategy is None:
         return None
     channels = tuple(dict.fromkeys(strategy.channels))
-    return domain.Strategy(strategy.messaging, strategy.timing, channels, strategy.bot_id)
+    return domain.Strategy(
+        strategy.messaging,
+        strategy.timing,
+        channels,
+        strategy.bot_id,
+        tuple(strategy.bot_ids),
+        strategy.allow_paid_broadcast,
+    )
 
 
 def _workflow(workflow: WorkflowIn | None) -> domain.Workflow | None:

@@ -18,11 +18,17 @@ from execution_service.entrypoints.errors import answers
 
 
 class LimitsIn(RequestModel):
-    """Messages a second in all, a second to one chat, a minute to one group. Defaults are Telegram's."""
+    """Messages a second in all, a second to one chat, a minute to one group. Defaults are Telegram's.
 
-    per_second: int = Field(default=30, ge=1, le=1000)
-    per_chat_per_second: int = Field(default=1, ge=1, le=1000)
-    per_group_per_minute: int = Field(default=20, ge=1, le=60_000)
+    Other Bot API servers allow more, so more may be set; a chat's limit that the bot's own does not let it
+    reach is not looked after. `paidPerSecond`: messages a second of campaigns with
+    `strategy.allowPaidBroadcast`; 0 forbids them.
+    """
+
+    per_second: int = Field(default=30, ge=1, le=100_000)
+    per_chat_per_second: int = Field(default=1, ge=1, le=100_000)
+    per_group_per_minute: int = Field(default=20, ge=1, le=6_000_000)
+    paid_per_second: int = Field(default=1000, ge=0, le=1000)
 
 
 class BotIn(RequestModel):
@@ -42,6 +48,7 @@ class LimitsOut(ResponseModel):
     per_second: int
     per_chat_per_second: int
     per_group_per_minute: int
+    paid_per_second: int
 
 
 class BotOut(ResponseModel):
@@ -86,7 +93,12 @@ def bots_router(audience: Audience) -> APIRouter:
             org=caller.org,
             name=body.name,
             token=body.token.get_secret_value(),
-            limits=BotLimits(limits.per_second, limits.per_chat_per_second, limits.per_group_per_minute),
+            limits=BotLimits(
+                limits.per_second,
+                limits.per_chat_per_second,
+                limits.per_group_per_minute,
+                limits.paid_per_second,
+            ),
             default=body.default,
         )
         return await once(
@@ -130,6 +142,7 @@ def _shown(bot: Bot) -> BotOut:
             per_second=limits.per_second,
             per_chat_per_second=limits.per_chat_per_second,
             per_group_per_minute=limits.per_group_per_minute,
+            paid_per_second=limits.paid_per_second,
         ),
         default=bot.default,
         created_at=bot.created_at,

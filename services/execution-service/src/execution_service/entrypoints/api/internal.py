@@ -23,19 +23,20 @@ class PreflightIn(RequestModel):
     test_mode: bool = False
     target_percentage: float = Field(default=100, gt=0, le=100)
     sampling_seed: str = ""
-    bot_id: str | None = None
+    bot_ids: list[str] = Field(default_factory=list, max_length=100)
 
 
 class PreflightBot(ResponseModel):
-    """The bot that would send, and its rate in messages a second."""
+    """A bot that would send, and its rates in messages a second."""
 
     id: str
     name: str
     per_second: int
+    paid_per_second: int
 
 
 class PreflightOut(ResponseModel):
-    """What it would meet. `bot` is null when there is none, or the one asked for is not the org's.
+    """What it would meet. `bots` are those of the asked for that the org has, or its default one.
 
     `suppressed`: how many of the targeted contacts would be skipped, by code.
     """
@@ -44,7 +45,7 @@ class PreflightOut(ResponseModel):
     targeted: int
     testers: int
     suppressed: dict[str, int]
-    bot: PreflightBot | None
+    bots: list[PreflightBot]
 
 
 def internal_router(audience: Audience, *, token: str) -> APIRouter:
@@ -59,7 +60,7 @@ def internal_router(audience: Audience, *, token: str) -> APIRouter:
 
     @router.post("/preflight")
     async def run(body: PreflightIn, _: Annotated[None, Depends(known)]) -> PreflightOut:
-        """How many contacts an execution would reach, and with which bot."""
+        """How many contacts an execution would reach, and with which bots."""
         query = PreflightQuery(
             org=body.org,
             audience=AudienceDefinition(
@@ -67,18 +68,25 @@ def internal_router(audience: Audience, *, token: str) -> APIRouter:
             ),
             test_mode=body.test_mode,
             target_percentage=body.target_percentage,
-            bot_id=body.bot_id,
+            bot_ids=body.bot_ids,
         )
         found = await preflight(
             query, measure=audience.measure, segments=audience.segments, bots=audience.bots
         )
-        bot = found.bot
         return PreflightOut(
             total_count=found.total_count,
             targeted=found.targeted,
             testers=found.testers,
             suppressed=dict(found.suppressed),
-            bot=bot and PreflightBot(id=bot.bot_id, name=bot.name, per_second=bot.limits.per_second),
+            bots=[
+                PreflightBot(
+                    id=bot.bot_id,
+                    name=bot.name,
+                    per_second=bot.limits.per_second,
+                    paid_per_second=bot.limits.paid_per_second,
+                )
+                for bot in found.bots
+            ],
         )
 
     return router
