@@ -10,8 +10,10 @@ from execution_service.application.fold_contacts import FoldContacts
 from execution_service.application.measure_audience import MeasureAudience
 from execution_service.application.ports import CampaignAudience, KnownCampaign, Mark
 from execution_service.application.ports_audience import ContactChange, StoredChunk
+from execution_service.application.ports_import import ImportRecord
 from execution_service.domain.audience_columns import CHUNK_SIZE, Chunk
 from execution_service.domain.contact import Contact
+from execution_service.domain.errors import ImportIdReused, ImportRunning
 from service_kit.ports import Tx
 from service_kit.testing.fakes import (
     FixedClock,
@@ -194,12 +196,63 @@ class InMemoryCampaigns:
         return stored
 
 
+class InMemoryImports:
+    """The port `Imports` in a dictionary."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, tuple[str, ImportRecord]] = {}
+
+    async def begin(
+        self, org: str, import_id: str, *, fingerprint: str, owner: str, now: datetime, until: datetime
+    ) -> ImportRecord:
+        key = f"{org}/{import_id}"
+        record = ImportRecord(org, import_id, "running", owner, until, now, now)
+        if key in self.rows:
+            known, found = self.rows[key]
+            if known != fingerprint and (found.line or found.status == "completed"):
+                raise ImportIdReused
+            if found.status == "completed":
+                return found
+            if found.status == "running" and found.expires_at > now:
+                raise ImportRunning
+            record = replace(found, status="running", owner=owner, expires_at=until)
+        self.rows[key] = fingerprint, record
+        return record
+
+    async def advance(self, tx: Tx, record: ImportRecord) -> None:
+        self._check(record)
+        staged(tx, lambda: self._put(record))
+
+    async def renew(self, record: ImportRecord, *, until: datetime) -> None:
+        self._check(record)
+        key = f"{record.org}/{record.import_id}"
+        self._put(replace(self.rows[key][1], expires_at=until))
+
+    async def close(self, record: ImportRecord) -> None:
+        self._check(record)
+        self._put(record)
+
+    async def get(self, org: str, import_id: str) -> ImportRecord | None:
+        found = self.rows.get(f"{org}/{import_id}")
+        return found[1] if found else None
+
+    def _check(self, record: ImportRecord) -> None:
+        found = self.rows[f"{record.org}/{record.import_id}"][1]
+        if (found.owner, found.status) != (record.owner, "running"):
+            raise ImportRunning
+
+    def _put(self, record: ImportRecord) -> None:
+        key = f"{record.org}/{record.import_id}"
+        self.rows[key] = self.rows[key][0], record
+
+
 @dataclass
 class AudienceWorld:
     """Every port of the audience, in memory."""
 
     contacts: InMemoryContacts = field(default_factory=InMemoryContacts)
     marks: InMemoryMarks = field(default_factory=InMemoryMarks)
+    imports: InMemoryImports = field(default_factory=InMemoryImports)
     campaigns: InMemoryCampaigns = field(default_factory=InMemoryCampaigns)
     transactions: InMemoryTransactions = field(default_factory=InMemoryTransactions)
     outbox: InMemoryOutbox = field(default_factory=InMemoryOutbox)

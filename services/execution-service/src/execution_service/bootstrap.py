@@ -17,10 +17,12 @@ from execution_service.adapters.mongo_audience import MongoAudienceMarks, MongoC
 from execution_service.adapters.mongo_audience_index import MongoAudienceChunks, MongoContactChanges
 from execution_service.adapters.mongo_bots import MongoBots
 from execution_service.adapters.mongo_contacts import MongoContacts
+from execution_service.adapters.mongo_imports import MongoImports
 from execution_service.adapters.mongo_segments import MongoSegments
 from execution_service.adapters.telegram_get_me import TelegramGetMe
 from execution_service.application.estimate_audiences import estimate_audiences
 from execution_service.application.fold_contacts import FoldContacts
+from execution_service.application.import_contacts import ImportContacts
 from execution_service.application.measure_audience import MeasureAudience
 from execution_service.application.show_audience import ShowAudience
 from execution_service.settings import Settings
@@ -46,6 +48,7 @@ class Wiring(ServiceWiring):
         self.bots = MongoBots(self.database, box=SecretBox(settings.encryption_keys.get_secret_value()))
         self.marks = MongoAudienceMarks(self.database, clock=self.clock)
         self.campaigns = MongoCampaigns(self.database)
+        self.imports = MongoImports(self.database, wait_seconds=settings.idempotency_wait_seconds)
         self.request_keys = self.idempotency_keys()
         self.telegram = TelegramGetMe(
             base_url=settings.telegram_api_base_url, timeout=settings.telegram_check_seconds
@@ -87,6 +90,7 @@ class Wiring(ServiceWiring):
             self.chunks,
             self.segments,
             self.bots,
+            self.imports,
             self.campaigns,
             self.outbox,
             self.request_keys,
@@ -101,6 +105,18 @@ async def until_ready(prepare: Callable[[], Awaitable[None]]) -> None:
     ):
         with attempt:
             await prepare()
+
+
+def import_contacts(wiring: Wiring) -> ImportContacts:
+    """The use case behind an upload of contacts, for the API process."""
+    return ImportContacts(
+        contacts=wiring.contacts,
+        segments=wiring.segments,
+        imports=wiring.imports,
+        transactions=wiring.import_transactions,
+        clock=wiring.clock,
+        lease_seconds=wiring.execution_settings.import_lease_seconds,
+    )
 
 
 def estimate_part(wiring: Wiring, *, process: str) -> Part:

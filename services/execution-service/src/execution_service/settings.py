@@ -22,6 +22,8 @@ class Settings(ServiceSettings):
     """How long a request waits for contacts just stored to be counted."""
     import_batch_seconds: float = Field(default=15, gt=0)
     """How long one batch of an import may take to be stored."""
+    import_lease_seconds: float = Field(default=20, gt=0)
+    """After how long without a sign of life an import counts as interrupted."""
 
     @field_validator("encryption_keys")
     @classmethod

@@ -48,7 +48,7 @@ async def _note(audience: Audience, event: AnyEvent) -> None:
 async def _put(audience: Audience, contact_id: str, *segments: str, org: str = "acme") -> None:
     await put_contact(
         org, contact_id, {"telegramChatId": 1, "segments": list(segments)}, contacts=audience.contacts,
-        transactions=audience.transactions, clock=audience.clock,
+        segments=audience.segments, transactions=audience.transactions, clock=audience.clock,
     )  # fmt: skip
 
 
@@ -152,11 +152,11 @@ async def test_a_changed_audience_is_counted_with_its_filters_and_exclusions(aud
     assert await _estimate(audience) == [("camp_1", 1)]
     await put_contact(
         "acme", "c4", {"telegramChatId": 1, "age": 30}, contacts=audience.contacts,
-        transactions=audience.transactions, clock=audience.clock,
+        segments=audience.segments, transactions=audience.transactions, clock=audience.clock,
     )  # fmt: skip
     await put_contact(
         "acme", "c5", {"telegramChatId": 1, "age": 30}, contacts=audience.contacts,
-        transactions=audience.transactions, clock=audience.clock,
+        segments=audience.segments, transactions=audience.transactions, clock=audience.clock,
     )  # fmt: skip
     await _note(audience, _updated(audience, 3, filters={"ageRange": [30, 40]}))
     assert await _estimate(audience) == [("camp_1", 2)], "no segments but filters: everybody of the org"
@@ -188,7 +188,7 @@ async def test_a_segment_that_is_a_filter_counts_whom_it_finds(audience: Audienc
     for contact_id, age in (("c1", 20), ("c2", 40)):
         await put_contact(
             "acme", contact_id, {"telegramChatId": 1, "age": age}, contacts=audience.contacts,
-            transactions=audience.transactions, clock=audience.clock,
+            segments=audience.segments, transactions=audience.transactions, clock=audience.clock,
         )  # fmt: skip
     await _put(audience, "c3", "vip")
     audience.segments.rows["acme", "grown"] = {"ageRange": [30, 50]}

@@ -1,5 +1,6 @@
 """Reading NDJSON and CSV: every line is told apart, whatever the chunks and whatever is broken."""
 
+import tracemalloc
 from collections.abc import Iterable
 
 import pytest
@@ -125,7 +126,6 @@ def test_two_stray_quotes_cost_two_lines() -> None:
         b"",
         b"\n\n",
         b"telegramChatId\n1\n",
-        b"id,shoeSize\nc1,42\n",
         b"id,id\nc1,c1\n",
         b'"id,never closed\nc1,1\n',
         b"\xff\xfeid\n",
@@ -134,3 +134,105 @@ def test_two_stray_quotes_cost_two_lines() -> None:
 def test_a_header_that_cannot_be_used_is_refused_as_a_whole(data: bytes) -> None:
     with pytest.raises(FieldErrors):
         _read(CsvReader(), data)
+
+
+def _problems(reader: NdjsonReader | CsvReader, data: bytes) -> list[tuple[int, str]]:
+    return [(line.number, line.problem) for line in _read(reader, data) if line.problem]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (b'{"id": "c1", "telegramChatId": 0}', "telegramChatId: must not be 0"),
+        (b'{"id": "c1", "telegramChatId": "5"}', "telegramChatId: must be an integer"),
+        (b'{"id": "c1", "telegramChatId": 5.0}', "telegramChatId: must be an integer"),
+        (b'{"id": "c1", "telegramChatId": 9223372036854775808}', "telegramChatId: must fit into 64 bits"),
+        (b'{"id": "c1", "telegramChatId": 123456789012345678901}', "telegramChatId: must fit into 64 bits"),
+        (
+            b'{"id": "c1", "timezone": "Mars/Base"}',
+            "timezone: must be an IANA time zone such as Europe/Berlin",
+        ),
+        (b'{"id": "c1", "firstName": "Zo\xeb"}', "not UTF-8, at byte 30"),
+        (
+            b'{"id": "c1", "firstName": "a\\u0000b"}',
+            "firstName: must not contain the control character U+0000",
+        ),
+        (b'{"id": "c1", "firstName": "a\x00b"}', "not valid JSON: "),
+        (b'{"id": "c1", "telegramCh', "not valid JSON: unexpected end of data at character 25"),
+    ],
+)
+def test_a_bad_ndjson_line_is_told_by_field_and_rule(line: bytes, problem: str) -> None:
+    good = b'{"id": "c2", "telegramChatId": 2}'
+    lines = _read(NdjsonReader(), line + b"\n" + good)
+    assert _told(lines) == [(1, "!"), (2, "c2")]
+    assert (lines[0].problem or "").startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        (b"c1,0,Al,s1", "telegramChatId: must not be 0"),
+        (b"c1,x,Al,s1", "telegramChatId: must be an integer"),
+        (b"c1,1.0,Al,s1", "telegramChatId: must be an integer"),
+        (b"c1,9223372036854775808,Al,s1", "telegramChatId: must fit into 64 bits"),
+        (b"c1,1,Zo\xeb,s1", "firstName: is not UTF-8"),
+        (b'c1,1,"Zo\xeb, the first",s1', "firstName: is not UTF-8"),
+        (b"c1,1,a\x00b,s1", "firstName: must not contain the control character U+0000"),
+        (b'c1,1,"Al', "a quote is not closed"),
+        (b"c1,1", "2 cells, and the header names 4"),
+    ],
+)
+def test_a_bad_csv_line_is_told_by_field_and_rule(row: bytes, problem: str) -> None:
+    lines = _read(CsvReader(), HEADER + b"c0,9,Di,s1\n" + row)
+    assert _told(lines) == [(2, "c0"), (3, "!")]
+    assert lines[1].problem == problem
+
+
+def test_columns_that_no_contact_has_are_told_once_and_passed_over() -> None:
+    unknown = [f"x{n}" for n in range(198)]
+    data = ",".join(["id", "telegramChatId", *unknown]) + "\n" + ",".join(["c1", "5", *unknown]) + "\n"
+    note, line = _read(CsvReader(), data.encode())
+    assert (note.number, note.note, note.problem) == (
+        1, True, "unknown columns, passed over: " + ", ".join(unknown),
+    )  # fmt: skip
+    assert (line.number, line.changes) == (2, {"telegram_chat_id": 5})
+
+
+def test_two_hundred_attributes_are_told_line_by_line() -> None:
+    columns = ["id", "telegramChatId", *(f"attributes.k{n}" for n in range(198))]
+    data = ",".join(columns) + "\n" + ",".join(["c1", "5", *["1"] * 198]) + "\n"
+    (line,) = _read(CsvReader(), data.encode())
+    assert len(line.changes["attributes"]) == 198, "whether they are too many the contact decides"
+
+
+def test_a_line_of_ten_megabytes_costs_itself_alone_and_is_not_held() -> None:
+    chunk = b"x" * 65_536
+    tracemalloc.start()
+    splitter, reader = LineSplitter(), NdjsonReader()
+    lines = [*splitter.feed(b'{"id": "c1", "telegramChatId": 1}\n{"id": "')]
+    for _ in range(160):
+        lines += splitter.feed(chunk)
+    lines += splitter.feed(b'"}\n{"id": "c3", "telegramChatId": 3}\n')
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert _told(reader.feed(lines)) == [(1, "c1"), (2, "!"), (3, "c3")]
+    assert most < 1024 * 1024
+
+
+@pytest.mark.parametrize("data", [b"", b"\n\r\n \n", b"\xef\xbb\xbf"])
+def test_an_empty_ndjson_file_holds_nobody(data: bytes) -> None:
+    assert _read(NdjsonReader(), data) == []
+
+
+@pytest.mark.parametrize("reader", [NdjsonReader, CsvReader])
+@pytest.mark.parametrize("after", range(7))
+def test_lines_up_to_where_an_import_is_are_not_applied_again(
+    reader: type[NdjsonReader] | type[CsvReader], after: int
+) -> None:
+    data = HEADER + b'c2,2,"two\nlines",s1\nc4,bad,Bo,s1\nc5,5,5" tv,s1\nc6,6,Di,s1\n'
+    if reader is NdjsonReader:
+        data = b'\n{"id": "c2"}\n\n{"id": 4}\n{\n{"id": "c6"}'
+    whole = _read(reader(), data)
+    assert [line for line in _read(reader(after=after), data) if line.number > after] == [
+        line for line in whole if line.number > after
+    ]

@@ -40,6 +40,8 @@ def _text(most: int) -> Callable[[object], str]:
 
 def _integer(least: int, most: int, rule: str) -> Callable[[object], int]:
     def read(value: object) -> int:
+        if isinstance(value, float) and abs(value) >= INT64:  # what JSON readers make of longer integers
+            raise ValueError(rule)
         if not isinstance(value, int) or isinstance(value, bool):
             raise ValueError("must be an integer")
         if not least <= value <= most:

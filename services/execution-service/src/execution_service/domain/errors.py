@@ -4,11 +4,19 @@
     ├── ContactNotFound     404
     ├── SegmentNotFound     404
     ├── SegmentExists       409
+    ├── SegmentInUse        409
+    ├── SegmentLeaving      409
+    ├── ImportNotFound      404
+    ├── ImportRunning       409
+    ├── ImportIdReused      422
     ├── BotNotFound         404
-    └── BotExists           409
+    ├── BotExists           409
+    └── BotInUse            409
 
 Fields that break a rule are `FieldErrors` of the kit. A docstring is the message.
 """
+
+from typing import ClassVar
 
 from service_kit.errors import ServiceError
 
@@ -31,6 +39,38 @@ class SegmentExists(ServiceError):
     code = "SEGMENT_EXISTS"
 
 
+class SegmentInUse(ServiceError):
+    """A campaign that has not ended uses this segment."""
+
+    code = "SEGMENT_IN_USE"
+
+
+class SegmentLeaving(ServiceError):
+    """A segment with this id was deleted and its members are still leaving it. Try again shortly."""
+
+    code = "SEGMENT_LEAVING"
+    retry_after_seconds: ClassVar[int | None] = 5
+
+
+class ImportNotFound(ServiceError):
+    """There is no such import."""
+
+    code = "NOT_FOUND"
+
+
+class ImportRunning(ServiceError):
+    """An upload with this importId is still under way, or has just broken off. Try again shortly."""
+
+    code = "IMPORT_RUNNING"
+    retry_after_seconds: ClassVar[int | None] = 5
+
+
+class ImportIdReused(ServiceError):
+    """This importId belongs to another file; take a new one."""
+
+    code = "IMPORT_ID_REUSED"
+
+
 class BotNotFound(ServiceError):
     """There is no such bot."""
 
@@ -41,3 +81,9 @@ class BotExists(ServiceError):
     """This Telegram bot is registered already."""
 
     code = "BOT_EXISTS"
+
+
+class BotInUse(ServiceError):
+    """An execution that has not ended uses this bot."""
+
+    code = "BOT_IN_USE"

@@ -5,13 +5,14 @@ in it, and nobody is put into it. Which of the two it is never changes.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from service_kit.errors import Detail, FieldErrors
 
 from execution_service.domain.audience import read_rule
+from execution_service.domain.contact import Changes, Contact
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +64,17 @@ def changed(
 def next_revision(now: datetime, before: int = 0) -> int:
     """Greater than `before`, and than that of any segment of an earlier time: milliseconds since 1970."""
     return max(before + 1, int(now.timestamp() * 1000))
+
+
+def refuse_filters(changes: Changes, filters: Collection[str], before: Contact | None) -> None:
+    """Raises FieldErrors when a contact is to be put into one of the segments that are `filters`.
+
+    Where it names one already, from before that was one, it may go on doing so: it has no effect.
+    """
+    if not filters or "segments" not in changes:
+        return
+    mine = before.segments if before else ()
+    for segment in changes["segments"]:
+        if segment in filters and segment not in mine:
+            rule = f"{segment} is a filter: it finds its members by itself"
+            raise FieldErrors(f"segments: {rule}", details=[Detail("segments", rule)])

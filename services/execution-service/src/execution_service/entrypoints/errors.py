@@ -5,9 +5,15 @@ from service_kit.errors import ServiceError
 
 from execution_service.domain.errors import (
     BotExists,
+    BotInUse,
     BotNotFound,
     ContactNotFound,
+    ImportIdReused,
+    ImportNotFound,
+    ImportRunning,
     SegmentExists,
+    SegmentInUse,
+    SegmentLeaving,
     SegmentNotFound,
 )
 from execution_service.domain.errors_engine import CampaignNotFound, CursorInvalid, ExecutionNotFound
@@ -18,6 +24,12 @@ STATUSES: dict[type[ServiceError], int] = {
     SegmentExists: 409,
     BotNotFound: 404,
     BotExists: 409,
+    BotInUse: 409,
+    SegmentInUse: 409,
+    SegmentLeaving: 409,
+    ImportNotFound: 404,
+    ImportRunning: 409,
+    ImportIdReused: 422,
     CampaignNotFound: 404,
     ExecutionNotFound: 404,
     CursorInvalid: 400,

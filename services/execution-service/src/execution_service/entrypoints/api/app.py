@@ -6,12 +6,13 @@ from fastapi import FastAPI
 from service_kit.api.app import create_api
 from service_kit.idempotency.once import Idempotency
 
-from execution_service.bootstrap import SERVICE, Wiring
+from execution_service.bootstrap import SERVICE, Wiring, import_contacts
 from execution_service.bootstrap_progress import progress_parts
 from execution_service.entrypoints.api.audience import Audience
 from execution_service.entrypoints.api.bots import bots_router
 from execution_service.entrypoints.api.campaign_audience import campaign_audience_router
-from execution_service.entrypoints.api.contacts import IMPORT_PATH, contacts_router
+from execution_service.entrypoints.api.contact_imports import IMPORT_PATH, imports_router
+from execution_service.entrypoints.api.contacts import contacts_router
 from execution_service.entrypoints.api.executions import executions_router
 from execution_service.entrypoints.api.internal import internal_router
 from execution_service.entrypoints.api.progress import progress_router
@@ -31,13 +32,15 @@ def build_app(wiring: Wiring) -> FastAPI:
         measure=wiring.measure,
         telegram=wiring.telegram,
         transactions=wiring.transactions,
-        import_transactions=wiring.import_transactions,
+        import_contacts=import_contacts(wiring),
+        imports=wiring.imports,
         clock=wiring.clock,
     )
     settings, progress = wiring.execution_settings, progress_parts(wiring)
     return create_api(
         title=SERVICE,
         routers=[
+            imports_router(audience),
             contacts_router(audience),
             segments_router(audience),
             bots_router(audience),

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from service_kit.clock import Clock
 from service_kit.ports import Outbox, Transactions
 
+from execution_service.application.import_contacts import ImportContacts
 from execution_service.application.measure_audience import MeasureAudience
 from execution_service.application.ports import AudienceMarks, Bots, Contacts, Segments, TelegramIdentity
+from execution_service.application.ports_import import Imports
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Ports of the API process. `import_transactions` may take longer than a request's own."""
+    """Ports and use cases of the API process."""
 
     contacts: Contacts
     segments: Segments
@@ -21,5 +23,6 @@ class Audience:
     outbox: Outbox
     telegram: TelegramIdentity
     transactions: Transactions
-    import_transactions: Transactions
+    import_contacts: ImportContacts
+    imports: Imports
     clock: Clock

@@ -1,36 +1,23 @@
-"""/contacts: one by one, and imported."""
+"""/contacts, one by one."""
 
 import sys
-from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, HTTPException, Path, Request
+from fastapi import APIRouter, Body, Path
 from pydantic import ConfigDict, Field, JsonValue
 from service_kit.api.app import Editor, Viewer
 from service_kit.api.envelope import RequestModel, ResponseModel, Success, UtcTime
 from service_kit.api.types import PathId, ReadOnly
-from starlette.requests import ClientDisconnect
 
 from execution_service.application.get_contact import get_contact
-from execution_service.application.import_contacts import ImportLine, import_contacts
 from execution_service.application.put_contact import put_contact
 from execution_service.domain.contact import CONTACT_ID, MAX_ATTRIBUTES, Contact, Scalar
 from execution_service.domain.contact_fields import INT64
 from execution_service.domain.errors import ContactNotFound
 from execution_service.entrypoints.api.audience import Audience
-from execution_service.entrypoints.api.csv_contacts import CsvReader
-from execution_service.entrypoints.api.lines import LineSplitter
-from execution_service.entrypoints.api.ndjson import NdjsonReader
 from execution_service.entrypoints.errors import answers
 
-IMPORT_PATH = "/contacts/import"
 MAX_FLOAT = sys.float_info.max
-READERS: dict[str, type[NdjsonReader] | type[CsvReader]] = {
-    "application/x-ndjson": NdjsonReader,
-    "application/ndjson": NdjsonReader,
-    "application/jsonl": NdjsonReader,
-    "text/csv": CsvReader,
-}
 
 
 def _shown(*examples: JsonValue, description: str | None = None, **limits: JsonValue) -> Any:
@@ -134,22 +121,6 @@ class ContactOut(ResponseModel):
         )
 
 
-class ImportErrorOut(ResponseModel):
-    """A refused line (counted from 1, the CSV header included) and why."""
-
-    line: int
-    message: str
-
-
-class ImportOut(ResponseModel):
-    """Lines that made a contact, changed or confirmed one, and were refused (the first 100 of them told)."""
-
-    imported: int
-    updated: int
-    rejected: int
-    errors: list[ImportErrorOut]
-
-
 def contacts_router(audience: Audience) -> APIRouter:
     """The routes over `audience`."""
     router = APIRouter(tags=["contacts"])
@@ -164,6 +135,7 @@ def contacts_router(audience: Audience) -> APIRouter:
             contact_id,
             body.model_dump(by_alias=True, exclude_unset=True),
             contacts=audience.contacts,
+            segments=audience.segments,
             transactions=audience.transactions,
             clock=audience.clock,
         )
@@ -176,66 +148,4 @@ def contacts_router(audience: Audience) -> APIRouter:
             data=ContactOut.of(await get_contact(caller.org, contact_id, contacts=audience.contacts))
         )
 
-    @router.post(IMPORT_PATH, operation_id="importContacts", openapi_extra=_IMPORT_BODY)
-    async def upload(request: Request, caller: Editor) -> Success[ImportOut]:
-        """Take over contacts from NDJSON or CSV of any size, each line as a PUT; bad lines are told."""
-        reader = _reader(request)
-        try:
-            result = await import_contacts(
-                caller.org,
-                _lines(request, reader),
-                contacts=audience.contacts,
-                transactions=audience.import_transactions,
-                clock=audience.clock,
-            )
-        except ClientDisconnect:
-            raise HTTPException(400, "the upload broke off; whole batches before that are stored") from None
-        errors = [ImportErrorOut(line=line, message=message) for line, message in result.errors]
-        return Success(
-            data=ImportOut(
-                imported=result.imported, updated=result.updated, rejected=result.rejected, errors=errors
-            )
-        )
-
     return router
-
-
-_STREAM = {"type": "string", "format": "binary", "description": "Of any size; a line is at most 64 KiB."}
-_NDJSON = """{"id": "ann", "telegramChatId": 42, "firstName": "Ann", "segments": ["seg123"]}
-{"id": "bob", "telegramChatId": 43, "location": "US", "interests": ["shopping"]}
-"""
-_CSV = """id,telegramChatId,firstName,segments,attributes.tier
-ann,42,Ann,seg123,gold
-bob,43,Bob,seg123;seg456,
-"""
-_IMPORT_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/x-ndjson": {"schema": _STREAM, "example": _NDJSON},
-            "text/csv": {"schema": _STREAM, "example": _CSV},
-        },
-    }
-}
-
-
-def _reader(request: Request) -> NdjsonReader | CsvReader:
-    """The reader for the request's media type, in UTF-8 and not compressed, else 415."""
-    media, _, parameters = request.headers.get("content-type", "").lower().partition(";")
-    kind = READERS.get(media.strip())
-    if kind is None:
-        raise HTTPException(415, "send application/x-ndjson or text/csv")
-    charset = parameters.partition("charset=")[2].partition(";")[0].strip(' "')
-    if charset not in ("", "utf-8", "utf8", "us-ascii"):
-        raise HTTPException(415, "send UTF-8")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise HTTPException(415, "send it uncompressed")
-    return kind()
-
-
-async def _lines(request: Request, reader: NdjsonReader | CsvReader) -> AsyncIterator[Sequence[ImportLine]]:
-    splitter = LineSplitter()
-    async for chunk in request.stream():
-        yield reader.feed(splitter.feed(chunk))
-    yield reader.feed(splitter.finish())
-    yield reader.finish()

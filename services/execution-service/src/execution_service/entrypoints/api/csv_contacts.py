@@ -2,13 +2,15 @@
 
 Mental model: a record is one line, or several while a quote is open. What cannot be a record gives up
 its first line only, and the lines after it are read afresh: a stray quote costs one line, not the rest
-of the file. An empty cell says nothing about its field.
+of the file. An empty cell says nothing about its field. Columns that no contact has are told once, with the
+header's line, and passed over; a header without `id`, or with a column twice, cannot be used at all.
 """
 
 import csv
 import re
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from service_kit.errors import Detail, FieldErrors
@@ -22,15 +24,20 @@ _INTEGER = re.compile(r"[+-]?\d{1,20}", re.ASCII)
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,10})?", re.ASCII)
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _LIST_SEPARATORS = re.compile(r"[;|]")
+COLUMNS_TOLD = 250
 _INTEGERS = frozenset({"telegramChatId", "age"})
 _LISTS = frozenset({"interests", "segments"})
 _BOOLEANS = frozenset({"purchaseHistory", "tester", "optedOut"})
 
 
 class CsvReader:
-    """Turns raw lines into import lines. Raises FieldErrors on a header it cannot use."""
+    """Turns raw lines into import lines, those up to the number `after` not in full.
 
-    def __init__(self) -> None:
+    Raises FieldErrors on a header it cannot use.
+    """
+
+    def __init__(self, *, after: int = 0) -> None:
+        self._after = after
         self._columns: list[str] | None = None
         self._open: list[tuple[int, bytes]] = []
         self._size = 0
@@ -47,7 +54,7 @@ class CsvReader:
                     out.append(self._give_up_first(todo, "a quote is not closed"))
                 else:
                     out.append(ImportLine(number, 0, problem=TOO_LONG))
-            elif self._open or raw.strip():
+            elif self._open or (raw and not raw.isspace()):
                 self._hold(number, raw)
                 if not self._in_quotes or self._size > MAX_LINE_BYTES:
                     out += self._close(todo)
@@ -82,18 +89,21 @@ class CsvReader:
 
     def _close(self, todo: deque[RawLine]) -> list[ImportLine]:
         try:
-            cells = _cells([raw for _, raw in self._open])
+            cells = _cells([raw for _, raw in self._open], self._columns)
         except ValueError as error:
             return [self._give_up_first(todo, str(error))]
         if self._columns is None:
-            self._release()
-            self._columns = _header(cells)
-            return []
+            number = self._release()[0][0]
+            self._columns = [cell.strip() for cell in cells]
+            unknown = _unknown(self._columns)
+            return [ImportLine(number, 0, problem=_told(unknown), note=True)] if unknown else []
         if len(cells) != len(self._columns):
             problem = f"{len(cells)} cells, and the header names {len(self._columns)}"
             return [self._give_up_first(todo, problem)]
         size = self._size
         number = self._release()[0][0]
+        if number <= self._after:
+            return []
         try:
             fields = _fields(self._columns, cells)
             return [ImportLine(number, size, read_contact_id(fields.get("id")), read_changes(fields))]
@@ -101,12 +111,12 @@ class CsvReader:
             return [ImportLine(number, size, problem=error.message)]
 
 
-def _cells(lines: list[bytes]) -> list[str]:
+def _cells(lines: list[bytes], columns: list[str] | None) -> list[str]:
     """The cells of one record. Raises ValueError."""
     try:
         rows = list(csv.reader([line.decode() + "\n" for line in lines], strict=True))
     except UnicodeDecodeError:
-        raise ValueError("not UTF-8") from None
+        raise ValueError(_not_utf8(lines, columns or [])) from None
     except csv.Error:
         raise ValueError("not valid CSV") from None
     if len(rows) != 1:
@@ -114,17 +124,35 @@ def _cells(lines: list[bytes]) -> list[str]:
     return rows[0]
 
 
-def _header(cells: list[str]) -> list[str]:
-    columns = [cell.strip() for cell in cells]
+def _not_utf8(lines: list[bytes], columns: list[str]) -> str:
+    """Which column is at fault, as far as that can be told: every byte is a character of Latin-1."""
+    with suppress(csv.Error):
+        row = next(csv.reader([line.decode("latin-1") + "\n" for line in lines], strict=True), [])
+        for column, cell in zip(columns, row, strict=False):
+            try:
+                cell.encode("latin-1").decode()
+            except UnicodeDecodeError:
+                return f"{column[:100]}: is not UTF-8"
+    return "not UTF-8"
+
+
+def _unknown(columns: list[str]) -> list[str]:
+    """The columns that no contact has. Raises FieldErrors when the header cannot be used."""
+    unknown = []
     for column in columns:
-        known = column in FIELDS - {"attributes"} or column in READ_ONLY or column.startswith("attributes.")
-        if not known:
-            raise _unusable(column[:100] or "header", "unknown column")
-        if columns.count(column) > 1:
+        if column not in FIELDS - {"attributes"} | READ_ONLY and not column.startswith("attributes."):
+            unknown.append(column)
+        elif columns.count(column) > 1:
             raise _unusable(column[:100], "the column is there twice")
     if "id" not in columns:
         raise _unusable("id", "the column is missing")
-    return columns
+    return unknown
+
+
+def _told(unknown: list[str]) -> str:
+    names = ", ".join(column[:50] or "(no name)" for column in unknown[:COLUMNS_TOLD])
+    more = f" and {len(unknown) - COLUMNS_TOLD} more" if len(unknown) > COLUMNS_TOLD else ""
+    return f"unknown columns, passed over: {names}{more}"
 
 
 def _unusable(field: str, problem: str) -> FieldErrors:
@@ -147,7 +175,7 @@ def _fields(columns: list[str], cells: list[str]) -> dict[str, Any]:
             fields[column] = int(bare) if _INTEGER.fullmatch(bare) else bare
         elif column in _BOOLEANS:
             fields[column] = _FLAGS.get(bare.lower(), bare)
-        else:
+        elif column in FIELDS or column in READ_ONLY:
             fields[column] = bare
     if attributes:
         fields["attributes"] = attributes
