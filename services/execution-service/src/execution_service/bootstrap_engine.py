@@ -10,6 +10,7 @@ from service_kit.process import Part, owner_name, run_process
 
 from execution_service.adapters.mongo_executions import MongoExecutions
 from execution_service.adapters.mongo_ledger import MongoLedger
+from execution_service.adapters.mongo_ledger_pages import MongoLedgerPages
 from execution_service.adapters.mongo_shards import MongoShards
 from execution_service.application.accept_execution import accept_execution
 from execution_service.application.finish_execution import FinishExecution
@@ -17,6 +18,8 @@ from execution_service.application.keep_going import keep_going
 from execution_service.application.note_campaign import note_campaign
 from execution_service.application.open_senders import OpenSenders
 from execution_service.application.plan_execution import PlanExecution
+from execution_service.application.plan_retry import PlanRetry
+from execution_service.application.retried_contacts import RetriedContacts
 from execution_service.application.steer_execution import SteerExecution
 from execution_service.application.walk_audience import WalkAudience
 from execution_service.bootstrap import (
@@ -40,6 +43,8 @@ class EngineWiring(Wiring):
         self.executions = MongoExecutions(self.database)
         self.shards = MongoShards(self.database)
         self.ledger = MongoLedger(self.database)
+        self.pages = MongoLedgerPages(self.database)
+        self.retried = RetriedContacts(executions=self.executions, shards=self.shards, pages=self.pages)
         self.senders = OpenSenders(self.bots, keep_seconds=settings.bot_keep_seconds)
         self.finish = FinishExecution(
             executions=self.executions,
@@ -59,12 +64,22 @@ class EngineWiring(Wiring):
 def make_planner(wiring: EngineWiring) -> PlanExecution:
     """The planning use case."""
     settings = wiring.engine_settings
+    plan_retry = PlanRetry(
+        retried=wiring.retried,
+        executions=wiring.executions,
+        shards=wiring.shards,
+        transactions=wiring.transactions,
+        clock=wiring.clock,
+        shard_size=settings.shard_size,
+        lease_seconds=settings.plan_lease_seconds,
+    )
     return PlanExecution(
         executions=wiring.executions,
         shards=wiring.shards,
         audience=WalkAudience(chunks=wiring.chunks, fold=wiring.fold, segments=wiring.segments),
         senders=wiring.senders,
         finish=wiring.finish,
+        plan_retry=plan_retry,
         transactions=wiring.transactions,
         outbox=wiring.outbox,
         clock=wiring.clock,

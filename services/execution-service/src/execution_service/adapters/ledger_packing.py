@@ -2,6 +2,8 @@
 
     contact ids   UTF-8, one a line, in the order of their positions (an id holds no newline)
     positions     MessagePack: [position, …]
+    places        MessagePack: [[shard, position], …] of a retry's contacts in the first run
+    former        MessagePack: [rows of a tally, row of each]: how a retry's contacts stood before
     outcomes      MessagePack: [kinds, positions, kind of each, ms after the intent, Telegram's message ids]
 
 A kind is (status, code, variation id, sent); a window has few of them, so each is written once. Columns of
@@ -14,6 +16,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from execution_service.domain.outcomes import Final, Status
+from execution_service.domain.retrying import Former, Place
 
 _MILLISECOND = timedelta(milliseconds=1)
 _Kind = tuple[Status, str | None, str | None, bool]
@@ -31,6 +34,8 @@ class _Outcomes(msgspec.Struct, array_like=True, gc=False):
 
 _encoder = msgspec.msgpack.Encoder()
 _positions = msgspec.msgpack.Decoder(list[int])
+_places = msgspec.msgpack.Decoder(list[tuple[int, int]])
+_former = msgspec.msgpack.Decoder(tuple[list[tuple[int, str, str | None, Status, str | None]], list[int]])
 _outcomes = msgspec.msgpack.Decoder(_Outcomes)
 
 
@@ -52,6 +57,31 @@ def pack_positions(positions: Sequence[int]) -> bytes:
 def unpack_positions(packed: bytes) -> list[int]:
     """The positions that `pack_positions` got. Raises msgspec.DecodeError."""
     return _positions.decode(packed)
+
+
+def pack_places(places: Sequence[Place]) -> bytes:
+    """Places to bytes."""
+    return _encoder.encode([(place.shard, place.position) for place in places])
+
+
+def unpack_places(packed: bytes) -> list[tuple[int, int]]:
+    """Shard and position of each place that `pack_places` got. Raises msgspec.DecodeError."""
+    return _places.decode(packed)
+
+
+def pack_former(former: Sequence[Former]) -> bytes:
+    """Former outcomes to bytes; there are few different ones."""
+    rows: dict[Former, int] = {}
+    kind = [rows.setdefault(item, len(rows)) for item in former]
+    told = [(row.minute, row.message_id, row.variation_id, row.status, row.code) for row in rows]
+    return _encoder.encode((told, kind))
+
+
+def unpack_former(packed: bytes) -> list[Former]:
+    """The former outcomes that `pack_former` got. Raises msgspec.DecodeError."""
+    told, kind = _former.decode(packed)
+    rows = [Former(*row) for row in told]
+    return [rows[number] for number in kind]
 
 
 def pack_outcomes(finals: Sequence[Final], *, since: datetime) -> bytes:

@@ -1,35 +1,32 @@
 """The ledger in MongoDB: one document per window.
 
-{_id: `<executionId>:<shard>:<window>`, executionId, shard, window, step, epoch, state intent|recorded,
-intentAt}, with positions and decided (packed) while it is an intent; once it is recorded instead of them with
-recordedAt, recordedBy (epoch), outcomes (packed), counts{}, statuses[], codes[], sent. Packed is what
-`ledger_packing` reads; statuses and codes say which windows need no unpacking.
+{_id: `<executionId>:<shard>:<window>`, executionId, shard, window, step, message (id), epoch,
+state intent|recorded, intentAt}, with positions and decided (packed) while it is an intent; once it is
+recorded instead of them with recordedAt, recordedBy (epoch), outcomes (packed), counts{}, statuses[],
+codes[], sent. Packed is what `ledger_packing` reads; statuses and codes say which windows need no unpacking.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from service_kit.mongo.client import Database, Document
+from service_kit.mongo.client import Database
 from service_kit.mongo.transactions import session_of
 from service_kit.ports import Tx
 
 from execution_service.adapters.ledger_packing import (
     pack_outcomes,
     pack_positions,
-    unpack_contacts,
     unpack_outcomes,
     unpack_positions,
 )
 from execution_service.application.ports_engine import (
     LeaseLost,
-    LedgerPage,
-    LedgerRow,
     ShardLease,
     Window,
 )
-from execution_service.domain.outcomes import STATUSES, Final, Status
+from execution_service.domain.outcomes import Final
 
 
 class MongoLedger:
@@ -37,7 +34,6 @@ class MongoLedger:
 
     def __init__(self, database: Database) -> None:
         self._windows = database["windows"]
-        self._contacts = database["shard_contacts"]
 
     async def prepare(self) -> None:
         """Create the indexes."""
@@ -52,6 +48,7 @@ class MongoLedger:
             "shard": window.shard,
             "window": window.number,
             "step": window.step,
+            "message": window.message_id,
             "epoch": window.epoch,
             "state": "intent",
             "positions": pack_positions(window.positions),
@@ -77,6 +74,7 @@ class MongoLedger:
             number=number,
             shard=row["shard"],
             step=row["step"],
+            message_id=row["message"],
             epoch=row["epoch"],
             positions=unpack_positions(row["positions"]),
             decided=unpack_outcomes(row["decided"], since=row["intentAt"]),
@@ -110,47 +108,6 @@ class MongoLedger:
             raise LeaseLost(window.shard_id)
         return False
 
-    async def count(self, execution_id: str) -> Mapping[Status, int]:
-        """Rows by status, summed over the windows."""
-        sums = {status: {"$sum": f"$counts.{status}"} for status in STATUSES}
-        stages: list[dict[str, Any]] = [
-            {"$match": {"executionId": execution_id}},
-            {"$group": {"_id": None, **sums}},
-        ]
-        rows = await self._windows.aggregate(stages).to_list(None)
-        return {status: int(rows[0][status]) if rows else 0 for status in STATUSES}
-
-    async def page(
-        self, execution_id: str, *, status: Status | None, code: str | None, limit: int, cursor: str | None
-    ) -> LedgerPage:
-        """Rows by shard and window. Raises ValueError on a cursor that is not ours."""
-        shard, number, index = _read_cursor(cursor)
-        wanted: Document = {
-            "executionId": execution_id,
-            "state": "recorded",
-            "$or": [{"shard": {"$gt": shard}}, {"shard": shard, "window": {"$gte": number}}],
-        }
-        if status is not None:
-            wanted["statuses"] = status
-        if code is not None:
-            wanted["codes"] = code
-        rows: list[LedgerRow] = []
-        contacts: dict[int, list[str]] = {}
-        async for window in self._windows.find(wanted).sort([("shard", 1), ("window", 1)]):
-            begin = index if (window["shard"], window["window"]) == (shard, number) else 0
-            outcomes = unpack_outcomes(window["outcomes"], since=window["intentAt"])
-            for place, outcome in enumerate(outcomes[begin:], begin):
-                if (status and outcome.status != status) or (code and outcome.code != code):
-                    continue
-                if len(rows) == limit:
-                    return LedgerPage(rows, f"{window['shard']}.{window['window']}.{place}")
-                people = contacts.get(window["shard"])
-                if people is None:
-                    people = await self._people(f"{execution_id}:{window['shard']}")
-                    contacts = {window["shard"]: people}
-                rows.append(_row(outcome, people, window["step"]))
-        return LedgerPage(rows, None)
-
     async def sent_since(self, execution_id: str, since: datetime) -> int:
         """How many messages the windows recorded since then have sent."""
         stages: list[dict[str, Any]] = [
@@ -160,29 +117,6 @@ class MongoLedger:
         rows = await self._windows.aggregate(stages).to_list(None)
         return int(rows[0]["sent"]) if rows else 0
 
-    async def _people(self, shard_id: str) -> list[str]:
-        found = await self._contacts.find_one({"_id": shard_id})
-        return unpack_contacts(found["contacts"]) if found else []
-
 
 def _id(window: Window) -> str:
     return f"{window.shard_id}:{window.number}"
-
-
-def _row(outcome: Final, people: Sequence[str], step: int) -> LedgerRow:
-    return LedgerRow(
-        people[outcome.position],
-        step,
-        outcome.status,
-        outcome.code,
-        outcome.variation_id,
-        outcome.message_id,
-        outcome.at,
-    )
-
-
-def _read_cursor(cursor: str | None) -> tuple[int, int, int]:
-    if cursor is None:
-        return -1, 0, 0
-    shard, number, index = (int(part) for part in cursor.split("."))
-    return shard, number, index

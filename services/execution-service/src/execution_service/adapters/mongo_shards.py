@@ -5,6 +5,10 @@ retry[] ([position, tries, waits, dueAt]), passed, counts{}, errors{}, state, ow
 `shard_contacts` {_id: shard, executionId, contacts}: written once, apart, so that progress reads and window
 writes do not carry them. They, and the positions in queue and passed, are packed: see `ledger_packing`.
 
+A retry's shard has also firstStep, span [first, last] (shards of the run that walked the audience, which its
+contacts come from) and withdrawn{} (former outcomes by code); its contacts have places and former beside
+them.
+
 `state` is pending, leased, done, or parked (its execution is not underway). `dueAt` says when the shard
 may be leased: pending ones from their due time on, leased ones when the lease expires; done and parked
 ones have none. So one index finds all work.
@@ -23,14 +27,20 @@ from service_kit.ports import Tx
 
 from execution_service.adapters.ledger_packing import (
     pack_contacts,
+    pack_former,
+    pack_places,
     pack_positions,
     unpack_contacts,
+    unpack_former,
     unpack_positions,
 )
 from execution_service.application.ports_engine import LeaseLost, ShardLease
 from execution_service.domain.execution import Execution, ShardSums
 from execution_service.domain.outcomes import Candidate
+from execution_service.domain.retrying import Retried, withdrawn
 from execution_service.domain.window import ShardState, Waiting
+
+_SUMMED = {"_id": 0, "size": 1, "counts": 1, "errors": 1, "state": 1, "withdrawn": 1}
 
 
 class MongoShards:
@@ -49,8 +59,34 @@ class MongoShards:
         self, tx: Tx, execution: Execution, *, number: int, contacts: Sequence[str], due: datetime
     ) -> None:
         """A new shard, to be leased from `due` on."""
+        await self._add(tx, execution, number, contacts, due)
+
+    async def add_retry(
+        self, tx: Tx, execution: Execution, *, number: int, contacts: Sequence[Retried], due: datetime
+    ) -> None:
+        """A new shard of contacts that are all to be tried again at the same step."""
+        former, places = [item.former for item in contacts], [item.place for item in contacts]
+        await self._add(
+            tx,
+            execution,
+            number,
+            [item.contact_id for item in contacts],
+            due,
+            step=contacts[0].step,
+            more={
+                "firstStep": contacts[0].step,
+                "span": [places[0].shard, places[-1].shard],
+                "withdrawn": withdrawn(former),
+            },
+            beside={"places": pack_places(places), "former": pack_former(former)},
+        )
+
+    async def _add(
+        self, tx: Tx, execution: Execution, number: int, contacts: Sequence[str], due: datetime,
+        *, step: int = 0, more: Document | None = None, beside: Document | None = None,
+    ) -> None:  # fmt: skip
         session, shard_id = session_of(tx), f"{execution.execution_id}:{number}"
-        state = ShardState(size=len(contacts), steps=len(execution.snapshot.messages))
+        state = ShardState(size=len(contacts), steps=len(execution.snapshot.messages), step=step)
         row = {
             "_id": shard_id,
             "executionId": execution.execution_id,
@@ -64,8 +100,14 @@ class MongoShards:
             "epoch": 0,
             "dueAt": due,
             **_changing(state),
+            **(more or {}),
         }
-        people = {"_id": shard_id, "executionId": execution.execution_id, "contacts": pack_contacts(contacts)}
+        people = {
+            "_id": shard_id,
+            "executionId": execution.execution_id,
+            "contacts": pack_contacts(contacts),
+            **(beside or {}),
+        }
         await self._contacts.insert_one(people, session=session)
         await self._shards.insert_one(row, session=session)
 
@@ -94,6 +136,8 @@ class MongoShards:
             contacts=unpack_contacts(people["contacts"]) if people else [],
             state=_state(row),
             deadline=deadline,
+            first_step=row.get("firstStep", 0),
+            former=unpack_former(people["former"]) if people and "former" in people else (),
         )
 
     async def renew(self, lease: ShardLease, *, until: datetime) -> None:
@@ -149,15 +193,15 @@ class MongoShards:
         targeted = undone = 0
         counts: Counter[str] = Counter()
         errors: Counter[str] = Counter()
-        rows = self._shards.find(
-            {"executionId": execution_id}, {"_id": 0, "size": 1, "counts": 1, "errors": 1, "state": 1}
-        )
+        taken_back: Counter[str] = Counter()
+        rows = self._shards.find({"executionId": execution_id}, _SUMMED)
         async for row in rows:
             targeted += row["size"]
             undone += row["state"] != "done"
             counts.update(row["counts"])
             errors.update(row["errors"])
-        return ShardSums(targeted, dict(counts), dict(errors), undone)
+            taken_back.update(row.get("withdrawn", {}))
+        return ShardSums(targeted, dict(counts), dict(errors), undone, dict(taken_back))
 
     async def any_undone(self, execution_id: str) -> bool:
         """Whether a shard of the execution is not done."""

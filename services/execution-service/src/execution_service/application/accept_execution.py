@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import cast
 
 from contracts.envelope import Envelope
-from contracts.events.campaign import CampaignEvent, CampaignStarted
+from contracts.events.campaign import CampaignEvent, CampaignStarted, ExecutionSnapshot
 from service_kit.clock import Clock
 from service_kit.errors import AlreadyHandled
 from service_kit.ports import Inbox, Transactions, Tx
@@ -42,8 +42,8 @@ async def accept_execution(
         if held is not None and (held.begun or held.sequence > (event.sequence or 0)):
             raise AlreadyHandled(event.data.execution_id)
         now = clock.now()
-        before = held or waiting(event)
-        after = replace(begin(before, event.data.snapshot, now=now), sequence=event.sequence or 0)
+        before, snapshot = held or waiting(event), await frozen(tx, event.data.snapshot)
+        after = replace(begin(before, snapshot, now=now), sequence=event.sequence or 0)
         if late:
             status = await campaigns.status(tx, event.data.campaign_id)
             after = stop(after, named=True, now=now) if status == "cancelled" else after
@@ -52,6 +52,14 @@ async def accept_execution(
             await executions.add(tx, after)
         else:
             await executions.steer(tx, held, after, now=now)
+
+    async def frozen(tx: Tx, snapshot: ExecutionSnapshot) -> ExecutionSnapshot:
+        """A retry sends what the run before it sent, whatever has become of its templates meanwhile."""
+        retry = snapshot.options.retry
+        former = await executions.load(tx, retry.of) if retry is not None else None
+        if former is None or not former.begun:
+            return snapshot
+        return snapshot.model_copy(update={"messages": former.snapshot.messages})
 
     def waiting(event: Envelope[CampaignStarted]) -> Execution:
         data = event.data

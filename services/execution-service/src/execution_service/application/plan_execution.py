@@ -15,11 +15,12 @@ from service_kit.logging import get_logger
 from service_kit.ports import Outbox, Transactions, Tx
 
 from execution_service.application.finish_execution import SOURCE, FinishExecution
+from execution_service.application.plan_retry import PlanRetry
 from execution_service.application.ports_audience import Audience
 from execution_service.application.ports_engine import Executions, LeaseLost, PlanLease, Shards
 from execution_service.application.ports_sending import Senders
 from execution_service.domain.audience import AudienceRule
-from execution_service.domain.execution import Plan
+from execution_service.domain.execution import Execution, Plan
 from execution_service.domain.sampling import in_sample
 
 log = get_logger()
@@ -36,6 +37,7 @@ class PlanExecution:
         audience: Audience,
         senders: Senders,
         finish: FinishExecution,
+        plan_retry: PlanRetry,
         transactions: Transactions,
         outbox: Outbox,
         clock: Clock,
@@ -47,6 +49,7 @@ class PlanExecution:
         self._audience = audience
         self._senders = senders
         self._finish = finish
+        self._plan_retry = plan_retry
         self._transactions = transactions
         self._outbox = outbox
         self._clock = clock
@@ -66,25 +69,32 @@ class PlanExecution:
         return True
 
     async def _plan(self, lease: PlanLease) -> None:
-        execution, audience = lease.execution, lease.execution.snapshot.audience
-        try:
-            rule = await self._audience.rule(execution.org, audience)
-        except FieldErrors as error:
-            log.warning("plan.audience_invalid", execution_id=execution.execution_id, reason=error.message)
-            await self._finish.fail(execution, "AUDIENCE_INVALID")
+        execution = lease.execution
+        rule = None if execution.retry else await self._rule(execution)
+        if rule is None and execution.retry is None:
             return
         bot = await self._senders.resolve(execution.org, execution.snapshot.bot_id)
         if bot is None:
             await self._finish.fail(execution, "BOT_MISSING")
             return
         await self._executions.choose_bot(lease, bot)
-        plan = await self._walk(lease, rule, execution.plan)
+        plan = await (self._plan_retry(lease) if rule is None else self._walk(lease, rule, execution.plan))
         await self._conclude(lease, plan)
         log.info(
             "execution.planned", execution_id=execution.execution_id, org=execution.org,
             campaign_id=execution.campaign_id, targeted=plan.targeted, shards=plan.shards,
         )  # fmt: skip
         await self._finish.if_complete(execution)
+
+    async def _rule(self, execution: Execution) -> AudienceRule | None:
+        """Whom it is for; None when nobody can say, which fails it."""
+        audience = execution.snapshot.audience
+        try:
+            return await self._audience.rule(execution.org, audience)
+        except FieldErrors as error:
+            log.warning("plan.audience_invalid", execution_id=execution.execution_id, reason=error.message)
+            await self._finish.fail(execution, "AUDIENCE_INVALID")
+            return None
 
     async def _walk(self, lease: PlanLease, rule: AudienceRule, plan: Plan) -> Plan:
         """Cut everybody behind `plan.last_key` into shards."""

@@ -21,7 +21,8 @@ from execution_service.domain.execution import (
     ShardSums,
     Standing,
 )
-from execution_service.domain.outcomes import Final, Status
+from execution_service.domain.outcomes import Final
+from execution_service.domain.retrying import Former, Retried
 from execution_service.domain.window import ShardState
 
 
@@ -134,7 +135,11 @@ class Executions(Protocol):
 
 @dataclass(slots=True)
 class ShardLease:
-    """A shard in our hands. `deadline` is on the event loop's clock; `state` follows what is stored."""
+    """A shard in our hands. `deadline` is on the event loop's clock; `state` follows what is stored.
+
+    A retry's shard begins at `first_step`; `former` are the outcomes, by position, that those of this step
+    take the place of.
+    """
 
     shard_id: str
     execution_id: str
@@ -146,6 +151,8 @@ class ShardLease:
     contacts: Sequence[str]
     state: ShardState
     deadline: float
+    first_step: int = 0
+    former: Sequence[Former] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +164,7 @@ class Window:
     number: int
     shard: int
     step: int
+    message_id: str
     epoch: int
     positions: Sequence[int]
     decided: Sequence[Final]
@@ -170,6 +178,12 @@ class Shards(Protocol):
         self, tx: Tx, execution: Execution, *, number: int, contacts: Sequence[str], due: datetime
     ) -> None:
         """A new shard, to be leased from `due` on."""
+        ...
+
+    async def add_retry(
+        self, tx: Tx, execution: Execution, *, number: int, contacts: Sequence[Retried], due: datetime
+    ) -> None:
+        """A new shard of contacts that are all to be tried again at the same step."""
         ...
 
     async def lease(self, owner: str, *, now: datetime, seconds: float, deadline: float) -> ShardLease | None:
@@ -213,27 +227,6 @@ class Shards(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerRow:
-    """One line of the ledger: what became of one contact in one step."""
-
-    contact_id: str
-    step: int
-    status: Status
-    error_code: str | None
-    variation_id: str | None
-    message_id: int | None
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerPage:
-    """Rows, and where the next page begins (None: there is none)."""
-
-    rows: Sequence[LedgerRow]
-    next_cursor: str | None
-
-
 class Ledger(Protocol):
     """The windows: intents before sends, outcomes after."""
 
@@ -253,16 +246,6 @@ class Ledger(Protocol):
         self, tx: Tx, window: Window, finals: Sequence[Final], *, epoch: int, at: datetime
     ) -> bool:
         """Store the outcomes; False when this epoch already did. Raises LeaseLost when another one did."""
-        ...
-
-    async def count(self, execution_id: str) -> Mapping[Status, int]:
-        """Rows by status, counted in the ledger itself."""
-        ...
-
-    async def page(
-        self, execution_id: str, *, status: Status | None, code: str | None, limit: int, cursor: str | None
-    ) -> LedgerPage:
-        """Rows in the order of sending."""
         ...
 
     async def sent_since(self, execution_id: str, since: datetime) -> int:

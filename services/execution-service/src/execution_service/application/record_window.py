@@ -22,6 +22,7 @@ from execution_service.application.ports_sending import Observer
 from execution_service.application.prepare_window import Prepared
 from execution_service.domain.execution import Execution
 from execution_service.domain.outcomes import Back, Final
+from execution_service.domain.retrying import Former
 from execution_service.domain.window import ShardState, close_window, open_window
 
 log = get_logger()
@@ -49,7 +50,7 @@ class RecordWindow:
         self._observer = observer
         self._lease_seconds = lease_seconds
 
-    async def open(self, lease: ShardLease, prepared: Prepared) -> Window:
+    async def open(self, lease: ShardLease, execution: Execution, prepared: Prepared) -> Window:
         """Store the intent; the lease lasts from now on. Raises LeaseLost."""
         now = self._clock.now()
         window = Window(
@@ -58,6 +59,7 @@ class RecordWindow:
             number=lease.state.window,
             shard=lease.number,
             step=lease.state.step,
+            message_id=execution.snapshot.messages[lease.state.step].id,
             epoch=lease.epoch,
             positions=[letter.candidate.position for letter in prepared.letters],
             decided=prepared.decided,
@@ -133,20 +135,17 @@ def _event(
     at: datetime,
 ) -> Envelope[DeliveryRecorded]:
     """`delivery.recorded` of one window, tallied."""
-    message = execution.snapshot.messages[window.step]
-    tally = Counter(
-        (int(item.at.timestamp() // 60), item.variation_id, item.status, item.code) for item in finals
-    )
     rows = [
         TallyRow(
-            minute=minute,
-            message_id=message.id,
-            variation_id=variation,
-            status=status,
-            error_code=code,
-            count=n,
+            minute=row.minute,
+            message_id=row.message_id,
+            variation_id=row.variation_id,
+            status=row.status,
+            error_code=row.code,
+            count=count,
         )
-        for (minute, variation, status, code), n in tally.items()
+        for row, count in _tally(lease, window, finals).items()
+        if count
     ]
     data = DeliveryRecorded(
         campaign_id=lease.campaign_id,
@@ -167,3 +166,11 @@ def _event(
         time=at,
         event_id=f"{lease.execution_id}:{lease.number}:{window.number}",
     )
+
+
+def _tally(lease: ShardLease, window: Window, finals: Sequence[Final]) -> Counter[Former]:
+    """The outcomes, and in a retry's first step less the former ones of the same contacts."""
+    tally = Counter(Former.of(final, window.message_id) for final in finals)
+    if lease.former and window.step == lease.first_step:
+        tally.subtract(lease.former[final.position] for final in finals)
+    return tally

@@ -191,7 +191,7 @@ class RunShard:
         now = self._clock.now()
         turn = candidates(lease.state, limit=SKIPPED_AT_ONCE, now=_LATEST)
         skipped = [Final(item.position, "skipped", now, "CAMPAIGN_ENDED") for item in turn]
-        window = await self._record.open(lease, Prepared(skipped, turn))
+        window = await self._record.open(lease, execution, Prepared(skipped, turn))
         await self._record.close(lease, execution, window, ())
 
     async def _deliver(
@@ -208,7 +208,7 @@ class RunShard:
             # Not earlier than needed: a crash before the intent costs slots, after it outcomes.
             early = slots[0].at - self._policy.intent_seconds - asyncio.get_running_loop().time()
             await asyncio.sleep(max(0.0, early))
-        window = await self._record.open(lease, prepared)
+        window = await self._record.open(lease, execution, prepared)
         try:
             await watch.refresh()
         except Exception as error:

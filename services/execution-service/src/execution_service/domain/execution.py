@@ -110,12 +110,16 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class ShardSums:
-    """The sum over an execution's shards, in contacts; `undone` counts shards that are not done."""
+    """The sum over an execution's shards, in contacts; `undone` counts shards that are not done.
+
+    `withdrawn`: the former outcomes of its contacts, by code, if it is a retry.
+    """
 
     targeted: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
     errors: Mapping[str, int] = field(default_factory=dict)
     undone: int = 0
+    withdrawn: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def processed(self) -> int:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from execution_service.domain.suppression import SUPPRESSIONS
+
 Status = Literal["successful", "failed", "skipped", "unknown"]
 STATUSES: tuple[Status, ...] = ("successful", "failed", "skipped", "unknown")
 
@@ -41,6 +43,16 @@ MESSAGES = {
     "BOT_MISSING": "The bot of this execution is not registered",
 }
 """Error code → what it says to people."""
+
+
+_SKIPPED = frozenset({"CONTACT_ERASED", "MISSING_FIELD", "CAMPAIGN_ENDED", *SUPPRESSIONS})
+
+
+def status_of(code: str) -> Status:
+    """The one status that comes with an error code."""
+    if code in _SKIPPED:
+        return "skipped"
+    return "unknown" if code == "DELIVERY_UNKNOWN" else "failed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,8 +212,9 @@ class Engine:
     async def ledger_agrees(self, execution_id: str) -> dict[str, int]:
         """The contacts by outcome, once shards, windows, their rows and the events all say the same."""
         counts = await self.counts(execution_id)
-        assert await self.wiring.ledger.count(execution_id) == counts
-        page = await self.wiring.ledger.page(execution_id, status=None, code=None, limit=10**6, cursor=None)
+        windows = await self.database["windows"].find({"executionId": execution_id}).to_list(None)
+        assert sum((Counter(row.get("counts", {})) for row in windows), Counter()) == Counter(counts)
+        page = await self.wiring.pages.page(execution_id, status=None, code=None, limit=10**6, cursor=None)
         assert Counter(row.status for row in page.rows) == Counter(counts)
         assert len({row.contact_id for row in page.rows}) == len(page.rows)
         told: Counter[str] = Counter()

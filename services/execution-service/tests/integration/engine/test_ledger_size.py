@@ -80,7 +80,7 @@ async def run_to_the_end(engine: Any, execution: Execution, outcomes: Outcomes, 
             letters = [
                 Letter(item, lease.contacts[item.position], 1, None, Rendered("", "none")) for item in turn
             ]
-            window = await record.open(lease, Prepared(letters, turn))
+            window = await record.open(lease, execution, Prepared(letters, turn))
             at = window.opened_at
             await record.close(lease, execution, window, [outcomes.of(lease, item, at) for item in turn])
 
@@ -99,7 +99,7 @@ async def test_a_recipient_takes_few_bytes_in_all_collections_together(
         name: sum([len(bson.encode(row)) async for row in engine.database[name].find()]) / contacts
         for name in COLLECTIONS
     }
-    page = await engine.wiring.ledger.page(
+    page = await engine.wiring.pages.page(
         execution.execution_id, status=None, code=None, limit=contacts, cursor=None
     )
     assert {

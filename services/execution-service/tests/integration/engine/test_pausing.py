@@ -223,7 +223,7 @@ async def test_a_worker_killed_before_or_during_a_pause_leaves_at_most_its_windo
     prepared = await PrepareWindow(engine.wiring.contacts)(
         await engine.execution(execution_id), lease, turn, now=now
     )
-    await worker.run_shard._record.open(lease, prepared)
+    await worker.run_shard._record.open(lease, await engine.execution(execution_id), prepared)
     await worker.close()
     await engine.steer(CampaignPaused, started)
     past = now - timedelta(seconds=1)

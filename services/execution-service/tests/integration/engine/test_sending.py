@@ -43,7 +43,7 @@ async def test_every_contact_has_the_outcome_that_telegram_saw(engine: Any) -> N
     assert set(delivered.values()) == {1}
     # An answer that was dropped is unknown to us, whether it was delivered or not.
     assert counts["successful"] <= len(delivered) <= counts["successful"] + counts["unknown"]
-    page = await engine.wiring.ledger.page(
+    page = await engine.wiring.pages.page(
         execution_id, status="successful", code=None, limit=1000, cursor=None
     )
     assert {int(row.contact_id.removeprefix("con_")) for row in page.rows} <= set(delivered)
@@ -86,7 +86,7 @@ async def opened(engine: Any, lease: ShardLease, execution_id: str, size: int = 
     now = engine.wiring.clock.now()
     turn = candidates(lease.state, limit=size, now=now)
     prepared = await PrepareWindow(engine.wiring.contacts)(execution, lease, turn, now=now)
-    return await recorder(engine).open(lease, prepared)
+    return await recorder(engine).open(lease, execution, prepared)
 
 
 async def test_a_worker_that_dies_with_a_window_open_leaves_it_unknown_and_nobody_gets_it_twice(
@@ -102,7 +102,7 @@ async def test_a_worker_that_dies_with_a_window_open_leaves_it_unknown_and_nobod
         await engine.ended(execution_id)
     counts = await engine.ledger_agrees(execution_id)
     assert counts == {"successful": 110, "failed": 0, "skipped": 0, "unknown": 10}
-    page = await engine.wiring.ledger.page(execution_id, status="unknown", code=None, limit=100, cursor=None)
+    page = await engine.wiring.pages.page(execution_id, status="unknown", code=None, limit=100, cursor=None)
     assert {row.contact_id for row in page.rows} == intended
     assert {row.error_code for row in page.rows} == {"DELIVERY_UNKNOWN"}
     delivered = engine.deliveries()
@@ -245,7 +245,7 @@ async def test_several_messages_go_in_order_and_a_contact_counts_once(engine: An
     assert {chat: len(sent) for chat, sent in times.items()} == {
         chat: 1 if chat in blocked else 3 for chat in range(1, 101)
     }
-    page = await engine.wiring.ledger.page(execution_id, status=None, code=None, limit=10**6, cursor=None)
+    page = await engine.wiring.pages.page(execution_id, status=None, code=None, limit=10**6, cursor=None)
     steps = Counter((row.contact_id, row.step) for row in page.rows)
     assert set(steps.values()) == {1}
     assert Counter(row.step for row in page.rows) == {0: 100, 1: 97, 2: 97}

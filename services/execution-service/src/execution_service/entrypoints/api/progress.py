@@ -8,7 +8,8 @@ from service_kit.api.envelope import ResponseModel, Success, UtcTime
 from service_kit.api.types import PathId
 from service_kit.auth import Role
 
-from execution_service.application.show_progress import Recipient, Recipients, ShowProgress
+from execution_service.application.ports_ledger_pages import LedgerRow
+from execution_service.application.show_progress import Recipients, ShowProgress
 from execution_service.domain.errors_engine import CampaignNotFound, CursorInvalid, ExecutionNotFound
 from execution_service.domain.outcomes import Status
 from execution_service.domain.progress import Progress, ProgressStatus
@@ -74,7 +75,7 @@ class RecipientOut(ResponseModel):
 
 
 class RecipientsOut(ResponseModel):
-    """A page; `counts` (all rows of the execution by status) comes with the first one."""
+    """A page; `counts` (the execution's contacts by outcome) comes with the first one."""
 
     execution_id: str | None
     recipients: list[RecipientOut]
@@ -167,15 +168,14 @@ def _page(page: Recipients) -> RecipientsOut:
     )
 
 
-def _recipient(item: Recipient) -> RecipientOut:
-    row = item.row
+def _recipient(row: LedgerRow) -> RecipientOut:
     return RecipientOut(
         contact_id=row.contact_id,
         step=row.step,
         status=row.status,
         error_code=row.error_code,
         variation_id=row.variation_id,
-        message_id=item.message_id,
+        message_id=row.message,
         telegram_message_id=row.message_id,
         at=row.at,
     )
