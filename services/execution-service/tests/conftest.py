@@ -52,6 +52,10 @@ class InMemoryContacts:
         staged(tx, lambda: self.rows.update(rows))
         staged(tx, lambda: self.changes.add(contacts[0].org, change))
 
+    async def erase(self, tx: Tx, contact: Contact) -> None:
+        staged(tx, lambda: self.rows.pop(f"{contact.org}/{contact.contact_id}"))
+        staged(tx, lambda: self.changes.add(contact.org, [(contact.ordinal, contact.contact_id)]))
+
 
 class InMemoryChanges:
     """The port `ContactChanges` in a dictionary."""

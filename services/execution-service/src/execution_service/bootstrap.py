@@ -23,6 +23,7 @@ from execution_service.adapters.telegram_get_me import TelegramGetMe
 from execution_service.application.estimate_audiences import estimate_audiences
 from execution_service.application.fold_contacts import FoldContacts
 from execution_service.application.import_contacts import ImportContacts
+from execution_service.application.list_contacts import ListContacts
 from execution_service.application.measure_audience import MeasureAudience
 from execution_service.application.show_audience import ShowAudience
 from execution_service.settings import Settings
@@ -65,6 +66,13 @@ class Wiring(ServiceWiring):
         )
         self.measure = MeasureAudience(
             chunks=self.chunks, fold=self.fold, catch_up_seconds=settings.catch_up_seconds
+        )
+        self.list_contacts = ListContacts(
+            contacts=self.contacts,
+            chunks=self.chunks,
+            fold=self.fold,
+            segments=self.segments,
+            catch_up_seconds=settings.catch_up_seconds,
         )
         self.show_audience = ShowAudience(
             campaigns=self.campaigns,

@@ -70,6 +70,8 @@ ROUTES = [
     ("GET", "/contacts/c1", None, "viewer"),
     ("POST", "/contacts/import", None, "editor"),
     ("GET", "/contacts/imports/i1", None, "viewer"),
+    ("GET", "/contacts", None, "viewer"),
+    ("DELETE", "/contacts/c1", None, "admin"),
     ("POST", "/segments", {"name": "S"}, "editor"),
     ("GET", "/segments", None, "viewer"),
     ("GET", "/segments/s1", None, "viewer"),

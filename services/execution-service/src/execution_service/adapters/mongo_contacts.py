@@ -91,6 +91,14 @@ class MongoContacts:
             raise Collision
         await self._changes.add(tx, contacts)
 
+    async def erase(self, tx: Tx, contact: Contact) -> None:
+        """Remove a contact. Raises Collision."""
+        here = {"_id": contact_key(contact.org, contact.contact_id), "n": contact.ordinal}
+        answer = await self._contacts.delete_one(here, session=session_of(tx))
+        if answer.deleted_count != 1:
+            raise Collision
+        await self._changes.add(tx, [contact])
+
 
 def _document(contact: Contact) -> Document:
     row: Document = {

@@ -8,14 +8,17 @@ Each fold leaves a mark, in its own transaction, that has the organisation's cam
 Memory: the changes of a turn (CONTACTS_AT_ONCE numbers and ids) and one chunk.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 
+from service_kit.logging import get_logger
 from service_kit.ports import Transactions, Tx
 
 from execution_service.application.ports import AudienceMarks, Contacts
 from execution_service.application.ports_audience import AudienceChunks, ContactChange, ContactChanges
 from execution_service.domain.audience_columns import CHUNK_SIZE, fold
 
+log = get_logger()
 CONTACTS_AT_ONCE = 50_000
 CHANGES_AT_ONCE = 50
 
@@ -53,6 +56,15 @@ class FoldContacts:
         for begin in range(0, len(waiting), CHANGES_AT_ONCE):
             await self._fold(await self._changes.read(waiting[begin : begin + CHANGES_AT_ONCE]))
             yield
+
+    async def catch_up_within(self, org: str, seconds: float) -> None:
+        """Fold what is there now, as far as it goes in that time."""
+        try:
+            async with asyncio.timeout(seconds):
+                async for _ in self.catch_up(org):
+                    pass
+        except TimeoutError:
+            log.info("audience.behind", org=org)
 
     async def _fold(self, changes: Sequence[ContactChange]) -> None:
         touched: dict[tuple[str, int], dict[int, str]] = {}

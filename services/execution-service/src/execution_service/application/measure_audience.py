@@ -5,18 +5,14 @@ contact costs one chunk, a rule that nobody asked for yet one pass over the colu
 Memory: REMEMBERED chunks' numbers, and READ_AT_ONCE chunks of columns while counting.
 """
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-
-from service_kit.logging import get_logger
 
 from execution_service.application.fold_contacts import FoldContacts
 from execution_service.application.ports_audience import AudienceChunks
 from execution_service.domain.audience import AudienceRule
 from execution_service.domain.audience_columns import COUNTED_FIELDS, Counts, Tally, count
 
-log = get_logger()
 READ_AT_ONCE = 16
 REMEMBERED = 100_000
 
@@ -38,12 +34,7 @@ class MeasureAudience:
 
         While more changes wait than can be folded in the time for it (an import), they are not in yet.
         """
-        try:
-            async with asyncio.timeout(self._seconds):
-                async for _ in self._fold.catch_up(org):
-                    pass
-        except TimeoutError:
-            log.info("audience.behind", org=org)
+        await self._fold.catch_up_within(org, self._seconds)
         return (await self.tallies(org, [rule]))[0]
 
     async def tallies(self, org: str, rules: Sequence[AudienceRule]) -> list[Tally]:

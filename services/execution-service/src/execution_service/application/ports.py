@@ -55,6 +55,10 @@ class Contacts(Protocol):
         """
         ...
 
+    async def erase(self, tx: Tx, contact: Contact) -> None:
+        """Remove a contact. Raises Collision when it is not there as it was read."""
+        ...
+
 
 class Segments(Protocol):
     """The segments of all organisations."""

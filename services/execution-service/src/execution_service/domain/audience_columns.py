@@ -117,6 +117,16 @@ def testers(columns: Mapping[str, Column]) -> int:
     return _having(columns, TESTER, True)
 
 
+def opted_out(columns: Mapping[str, Column]) -> int:
+    """Those of the chunk who opted out, as bits."""
+    return _having(columns, SUPPRESSION, "OPTED_OUT")
+
+
+def taken(ids: Sequence[str]) -> int:
+    """The positions of the chunk where somebody is, as bits."""
+    return int("".join("1" if contact_id else "0" for contact_id in reversed(ids)) or "0", 2)
+
+
 def _having(columns: Mapping[str, Column], name: str, value: Scalar) -> int:
     packed = columns.get(name, {}).get(key_of(value))
     return unpack(packed) if packed else 0

@@ -63,7 +63,9 @@ def change_contact(
             )
         return Contact(org=org, contact_id=contact_id, created_at=now, updated_at=now, **values)
     after = replace(before, **values)
-    return before if after == before else replace(after, updated_at=now)
+    # To Python 1 equals true, and 1.0.
+    kinds = [list(map(type, one.attributes.values())) for one in (before, after)]
+    return before if after == before and kinds[0] == kinds[1] else replace(after, updated_at=now)
 
 
 def _merged(before: Mapping[str, Scalar], patch: Mapping[str, Scalar | None] | None) -> dict[str, Scalar]:

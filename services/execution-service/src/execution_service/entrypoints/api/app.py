@@ -32,6 +32,7 @@ def build_app(wiring: Wiring) -> FastAPI:
         measure=wiring.measure,
         telegram=wiring.telegram,
         transactions=wiring.transactions,
+        list_contacts=wiring.list_contacts,
         import_contacts=import_contacts(wiring),
         imports=wiring.imports,
         clock=wiring.clock,

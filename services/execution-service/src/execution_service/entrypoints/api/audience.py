@@ -6,6 +6,7 @@ from service_kit.clock import Clock
 from service_kit.ports import Outbox, Transactions
 
 from execution_service.application.import_contacts import ImportContacts
+from execution_service.application.list_contacts import ListContacts
 from execution_service.application.measure_audience import MeasureAudience
 from execution_service.application.ports import AudienceMarks, Bots, Contacts, Segments, TelegramIdentity
 from execution_service.application.ports_import import Imports
@@ -23,6 +24,7 @@ class Audience:
     outbox: Outbox
     telegram: TelegramIdentity
     transactions: Transactions
+    list_contacts: ListContacts
     import_contacts: ImportContacts
     imports: Imports
     clock: Clock

@@ -3,18 +3,23 @@
 import sys
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Path
+from fastapi import APIRouter, Body, Path, Query
 from pydantic import ConfigDict, Field, JsonValue
-from service_kit.api.app import Editor, Viewer
+from service_kit.api.app import Admin, Editor, Viewer
 from service_kit.api.envelope import RequestModel, ResponseModel, Success, UtcTime
-from service_kit.api.types import PathId, ReadOnly
+from service_kit.api.types import ClientId, PathId, ReadOnly
 
+from execution_service.application.erase_contact import erase_contact
 from execution_service.application.get_contact import get_contact
+from execution_service.application.list_contacts import ContactQuery
 from execution_service.application.put_contact import put_contact
 from execution_service.domain.contact import CONTACT_ID, MAX_ATTRIBUTES, Contact, Scalar
 from execution_service.domain.contact_fields import INT64
 from execution_service.domain.errors import ContactNotFound
+from execution_service.domain.errors_engine import CursorInvalid
 from execution_service.entrypoints.api.audience import Audience
+from execution_service.entrypoints.api.deleted import Deleted
+from execution_service.entrypoints.api.paging import Limit
 from execution_service.entrypoints.errors import answers
 
 MAX_FLOAT = sys.float_info.max
@@ -121,6 +126,13 @@ class ContactOut(ResponseModel):
         )
 
 
+class ContactsOut(ResponseModel):
+    """A page of contacts; `nextCursor` is null at the end."""
+
+    contacts: list[ContactOut]
+    next_cursor: str | None
+
+
 def contacts_router(audience: Audience) -> APIRouter:
     """The routes over `audience`."""
     router = APIRouter(tags=["contacts"])
@@ -147,5 +159,40 @@ def contacts_router(audience: Audience) -> APIRouter:
         return Success(
             data=ContactOut.of(await get_contact(caller.org, contact_id, contacts=audience.contacts))
         )
+
+    @router.delete("/contacts/{contact_id}", operation_id="eraseContact", responses=answers(ContactNotFound))
+    async def erase(contact_id: PathId, caller: Admin) -> Success[Deleted]:
+        """Erase the person: what is left of them anywhere is the id, in numbers' ledgers."""
+        await erase_contact(
+            caller.org,
+            contact_id,
+            contacts=audience.contacts,
+            outbox=audience.outbox,
+            transactions=audience.transactions,
+            clock=audience.clock,
+        )
+        return Success(data=Deleted(message="Contact erased successfully"))
+
+    @router.get("/contacts", operation_id="listContacts", responses=answers(CursorInvalid))
+    async def list_contacts(
+        caller: Viewer,
+        segment: Annotated[
+            ClientId | None, Query(description="Only members of this segment, static or dynamic.")
+        ] = None,
+        opted_out: Annotated[
+            bool | None, Query(alias="optedOut", description="Only those who have, or have not.")
+        ] = None,
+        tester: Annotated[bool | None, Query(description="Only testers, or only others.")] = None,
+        limit: Limit = 20,
+        cursor: Annotated[
+            str | None, Query(min_length=1, max_length=64, description="`nextCursor` of the page before.")
+        ] = None,
+    ) -> Success[ContactsOut]:
+        """The organisation's contacts, as they came. A page may have fewer than `limit`."""
+        found = await audience.list_contacts.page(
+            caller.org, ContactQuery(segment, tester, opted_out), cursor=cursor, limit=limit
+        )
+        contacts = [ContactOut.of(contact) for contact in found.contacts]
+        return Success(data=ContactsOut(contacts=contacts, next_cursor=found.next_cursor))
 
     return router
