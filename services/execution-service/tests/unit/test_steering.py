@@ -100,9 +100,9 @@ def test_only_what_waits_or_failed_before_it_began_can_begin_or_be_scheduled(
 @pytest.mark.parametrize("status", STATUSES)
 def test_mending_gives_a_failed_execution_a_new_life_with_what_was_mended(status: ExecutionStatus) -> None:
     before = execution(status, plan=PLANNED)
-    after = steering.mend(before, snapshot("b", end_date=LATER), bot=BOT, now=NOW)
+    after = steering.mend(before, snapshot("b", end_date=LATER), bots=(BOT,), now=NOW)
     if status in ("failed", "paused"):
-        assert (after.status, after.life, after.bot, after.end_date) == ("running", 2, BOT, LATER)
+        assert (after.status, after.life, after.bots, after.end_date) == ("running", 2, (BOT,), LATER)
         assert (after.failure, after.finished_at, after.plan) == (None, None, PLANNED)
         assert after.snapshot.messages[0].content == "b"
     else:
@@ -110,15 +110,18 @@ def test_mending_gives_a_failed_execution_a_new_life_with_what_was_mended(status
 
 
 def test_mending_plans_on_where_planning_had_stopped_and_begins_what_had_not_begun() -> None:
-    assert steering.mend(execution("failed", plan=HALF), snapshot("b"), bot=BOT, now=NOW).status == "planning"
-    begun = steering.mend(execution("failed", begun=False), snapshot("b"), bot=BOT, now=NOW)
+    assert (
+        steering.mend(execution("failed", plan=HALF), snapshot("b"), bots=(BOT,), now=NOW).status
+        == "planning"
+    )
+    begun = steering.mend(execution("failed", begun=False), snapshot("b"), bots=(BOT,), now=NOW)
     assert (begun.status, begun.life) == ("planning", 1)
 
 
 def test_another_number_of_messages_is_refused_once_contacts_are_planned() -> None:
     with pytest.raises(steering.StepsDiffer):
-        steering.mend(execution("failed", plan=HALF), snapshot("b", "c"), bot=BOT, now=NOW)
-    mended = steering.mend(execution("failed"), snapshot("b", "c"), bot=BOT, now=NOW)
+        steering.mend(execution("failed", plan=HALF), snapshot("b", "c"), bots=(BOT,), now=NOW)
+    mended = steering.mend(execution("failed"), snapshot("b", "c"), bots=(BOT,), now=NOW)
     assert len(mended.snapshot.messages) == 2
 
 

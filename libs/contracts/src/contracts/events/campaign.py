@@ -103,6 +103,11 @@ class ExecutionSnapshot(Model):
     allow_paid_broadcast: bool = False
     end_date: UtcTime | None = None
 
+    @property
+    def named_bots(self) -> list[str]:
+        """The bots that share the contacts; none means the organisation's default one."""
+        return self.bot_ids or ([self.bot_id] if self.bot_id else [])
+
 
 class CampaignEvent(EventData):
     """What every campaign event carries."""

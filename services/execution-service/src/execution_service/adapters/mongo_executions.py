@@ -1,13 +1,14 @@
 """Executions in MongoDB.
 
-{_id: exec_…, org, campaignId, status, snapshot, bot {id, telegramId}, plan {lastKey, shards, targeted, done},
-lease {owner, epoch, expiresAt}, failure {code, message}, endDate, life, sequence, createdAt, startedAt,
-plannedAt, finishedAt, totals (of a completed one)}.
+{_id: exec_…, org, campaignId, status, snapshot, bots[] ({id, telegramId}),
+plan {lastKey, shards, targeted, done}, lease {owner, epoch, expiresAt}, failure {code, message}, endDate,
+life, sequence, createdAt, startedAt, plannedAt, finishedAt, totals (of a completed one)}.
 The campaign's latest execution is the one with the greatest id: ids sort by creation.
 Three parties write: campaign events (`steer`), the planner (fenced by its lease and the life) and who ends it
 (`close`). Each write names the status that it was decided for, so the later one finds out and decides again.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -132,9 +133,9 @@ class MongoExecutions:
         )
         return PlanLease(_execution(row), row["lease"]["epoch"]) if row else None
 
-    async def choose_bot(self, lease: PlanLease, bot: BotRef) -> None:
-        """Note the bot. Raises LeaseLost."""
-        await self._fenced(lease, {"bot": {"id": bot.bot_id, "telegramId": bot.telegram_id}})
+    async def choose_bots(self, lease: PlanLease, bots: Sequence[BotRef]) -> None:
+        """Note the bots. Raises LeaseLost."""
+        await self._fenced(lease, {"bots": _bot_documents(bots)})
 
     async def renew(self, lease: PlanLease, *, until: datetime) -> None:
         """Hold on. Raises LeaseLost."""
@@ -195,11 +196,11 @@ class MongoExecutions:
 
 def _steered(execution: Execution) -> Document:
     """What campaign events decide; the plan and its lease are the planner's."""
-    frozen, bot = execution.frozen, execution.bot
+    frozen = execution.frozen
     return {
         "status": execution.status,
         "snapshot": frozen.model_dump(mode="json", by_alias=True) if frozen else None,
-        "bot": {"id": bot.bot_id, "telegramId": bot.telegram_id} if bot else None,
+        "bots": _bot_documents(execution.bots),
         "failure": _failure_document(execution.failure),
         "endDate": execution.end_date,
         "life": execution.life,
@@ -207,6 +208,10 @@ def _steered(execution: Execution) -> Document:
         "startedAt": execution.started_at,
         "finishedAt": execution.finished_at,
     }
+
+
+def _bot_documents(bots: Sequence[BotRef]) -> list[Document]:
+    return [{"id": bot.bot_id, "telegramId": bot.telegram_id} for bot in bots]
 
 
 def _failure_document(failure: tuple[str, str] | None) -> Document | None:
@@ -227,7 +232,7 @@ def _plan_document(plan: Plan) -> Document:
 
 
 def _execution(row: Document) -> Execution:
-    bot, plan, failure, snapshot = row["bot"], row["plan"], row["failure"], row["snapshot"]
+    plan, failure, snapshot = row["plan"], row["failure"], row["snapshot"]
     return Execution(
         execution_id=row["_id"],
         org=row["org"],
@@ -235,7 +240,7 @@ def _execution(row: Document) -> Execution:
         status=row["status"],
         frozen=ExecutionSnapshot.model_validate(snapshot) if snapshot else None,
         created_at=row["createdAt"],
-        bot=BotRef(bot["id"], bot["telegramId"]) if bot else None,
+        bots=tuple(BotRef(bot["id"], bot["telegramId"]) for bot in row["bots"]),
         plan=Plan(plan["lastKey"], plan["shards"], plan["targeted"], plan["done"]),
         failure=(failure["code"], failure["message"]) if failure else None,
         planned_at=row["plannedAt"],

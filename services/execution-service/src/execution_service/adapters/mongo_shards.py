@@ -1,7 +1,7 @@
 """Shards in MongoDB.
 
-`shards` {_id: `<executionId>:<no>`, executionId, org, campaignId, no, size, steps, step, queue, next, window,
-retry[] ([position, tries, waits, dueAt]), passed, counts{}, errors{}, state, owner, epoch, dueAt}.
+`shards` {_id: `<executionId>:<no>`, executionId, org, campaignId, no, part, size, steps, step, queue, next,
+window, retry[] ([position, tries, waits, dueAt]), passed, counts{}, errors{}, state, owner, epoch, dueAt}.
 `shard_contacts` {_id: shard, executionId, contacts}: written once, apart, so that progress reads and window
 writes do not carry them. They, and the positions in queue and passed, are packed: see `ledger_packing`.
 
@@ -56,13 +56,27 @@ class MongoShards:
         await self._shards.create_index([("executionId", 1), ("state", 1)])
 
     async def add(
-        self, tx: Tx, execution: Execution, *, number: int, contacts: Sequence[str], due: datetime
+        self,
+        tx: Tx,
+        execution: Execution,
+        *,
+        number: int,
+        part: int,
+        contacts: Sequence[str],
+        due: datetime,
     ) -> None:
-        """A new shard, to be leased from `due` on."""
-        await self._add(tx, execution, number, contacts, due)
+        """A new shard for the bot at place `part`, to be leased from `due` on."""
+        await self._add(tx, execution, number, part, contacts, due)
 
     async def add_retry(
-        self, tx: Tx, execution: Execution, *, number: int, contacts: Sequence[Retried], due: datetime
+        self,
+        tx: Tx,
+        execution: Execution,
+        *,
+        number: int,
+        part: int,
+        contacts: Sequence[Retried],
+        due: datetime,
     ) -> None:
         """A new shard of contacts that are all to be tried again at the same step."""
         former, places = [item.former for item in contacts], [item.place for item in contacts]
@@ -70,6 +84,7 @@ class MongoShards:
             tx,
             execution,
             number,
+            part,
             [item.contact_id for item in contacts],
             due,
             step=contacts[0].step,
@@ -82,7 +97,7 @@ class MongoShards:
         )
 
     async def _add(
-        self, tx: Tx, execution: Execution, number: int, contacts: Sequence[str], due: datetime,
+        self, tx: Tx, execution: Execution, number: int, part: int, contacts: Sequence[str], due: datetime,
         *, step: int = 0, more: Document | None = None, beside: Document | None = None,
     ) -> None:  # fmt: skip
         session, shard_id = session_of(tx), f"{execution.execution_id}:{number}"
@@ -93,6 +108,7 @@ class MongoShards:
             "org": execution.org,
             "campaignId": execution.campaign_id,
             "no": number,
+            "part": part,
             "size": state.size,
             "steps": state.steps,
             "state": "pending",
@@ -138,6 +154,7 @@ class MongoShards:
             deadline=deadline,
             first_step=row.get("firstStep", 0),
             former=unpack_former(people["former"]) if people and "former" in people else (),
+            part=row["part"],
         )
 
     async def renew(self, lease: ShardLease, *, until: datetime) -> None:

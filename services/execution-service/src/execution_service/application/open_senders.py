@@ -1,6 +1,7 @@
 """The bots that send, with their tokens open, kept for some seconds so that windows do not ask each time."""
 
 import asyncio
+from collections.abc import Sequence
 
 from execution_service.application.ports import Bots
 from execution_service.application.ports_sending import Sender
@@ -16,10 +17,12 @@ class OpenSenders:
         self._keep = keep_seconds
         self._known: dict[tuple[str, str], tuple[float, Sender | None]] = {}
 
-    async def resolve(self, org: str, bot_id: str | None) -> BotRef | None:
-        """The bot asked for, or the default one; None when there is none."""
-        bot = await (self._bots.get(org, bot_id) if bot_id else self._bots.default(org))
-        return _ref(bot) if bot else None
+    async def resolve(self, org: str, bot_ids: Sequence[str]) -> tuple[BotRef, ...]:
+        """The bots asked for, or the default one; nothing when one of them is missing."""
+        named = [self._bots.get(org, bot_id) for bot_id in bot_ids] or [self._bots.default(org)]
+        bots = await asyncio.gather(*named)
+        found = tuple(_ref(bot) for bot in bots if bot is not None)
+        return found if len(found) == len(bots) else ()
 
     async def open(self, org: str, bot_id: str) -> Sender | None:
         """The bot with its token; None when it is gone. Raises SecretUnreadable."""

@@ -21,7 +21,7 @@ from execution_service.application.ports_engine import Executions, LeaseLost, Pl
 from execution_service.application.ports_sending import Senders
 from execution_service.domain.audience import AudienceRule
 from execution_service.domain.execution import Execution, Plan
-from execution_service.domain.sampling import in_sample
+from execution_service.domain.sampling import in_sample, share_out
 
 log = get_logger()
 
@@ -73,11 +73,11 @@ class PlanExecution:
         rule = None if execution.retry else await self._rule(execution)
         if rule is None and execution.retry is None:
             return
-        bot = await self._senders.resolve(execution.org, execution.snapshot.bot_id)
-        if bot is None:
+        bots = await self._senders.resolve(execution.org, execution.snapshot.named_bots)
+        if not bots:
             await self._finish.fail(execution, "BOT_MISSING")
             return
-        await self._executions.choose_bot(lease, bot)
+        await self._executions.choose_bots(lease, bots)
         plan = await (self._plan_retry(lease) if rule is None else self._walk(lease, rule, execution.plan))
         await self._conclude(lease, plan)
         log.info(
@@ -107,7 +107,7 @@ class PlanExecution:
         ):
             if member.contact_id and in_sample(seed, member.contact_id, options.target_percentage):
                 held.append(member.contact_id)
-            if len(held) == self._shard_size:
+            if len(held) == self._shard_size * execution.parts:
                 plan = await self._commit(lease, plan, held, member.key)
                 held, renewed = [], self._clock.now()
             elif self._clock.now() - renewed > self._lease / 3:
@@ -117,13 +117,17 @@ class PlanExecution:
         return await self._commit(lease, plan, held, last_key) if held else plan
 
     async def _commit(self, lease: PlanLease, plan: Plan, contacts: list[str], last_key: str) -> Plan:
-        """One shard and the cursor behind it, together or not at all."""
-        now = self._clock.now()
-        after = Plan(last_key=last_key, shards=plan.shards + 1, targeted=plan.targeted + len(contacts))
+        """A shard for each bot and the cursor behind them, together or not at all."""
+        execution, now = lease.execution, self._clock.now()
+        shared = share_out(contacts, execution.parts, by=str)
+        after = Plan(
+            last_key=last_key, shards=plan.shards + len(shared), targeted=plan.targeted + len(contacts)
+        )
 
         async def work(tx: Tx) -> None:
             await self._executions.advance(tx, lease, after, until=now + self._lease)
-            await self._shards.add(tx, lease.execution, number=plan.shards, contacts=contacts, due=now)
+            for number, (part, people) in enumerate(shared.items(), plan.shards):
+                await self._shards.add(tx, execution, number=number, part=part, contacts=people, due=now)
 
         await self._transactions.run(work)
         return after

@@ -14,6 +14,7 @@ from execution_service.application.ports_engine import Executions, PlanLease, Sh
 from execution_service.application.retried_contacts import RetriedContacts
 from execution_service.domain.execution import Plan
 from execution_service.domain.retrying import Retried
+from execution_service.domain.sampling import share_out
 
 
 class PlanRetry:
@@ -48,7 +49,8 @@ class PlanRetry:
         renewed = self._clock.now()
         async for contact in self._retried.walk(execution, after=plan.last_key):
             if contact is not None:
-                if held and (len(held) == self._shard_size or contact.step != held[0].step):
+                most = self._shard_size * execution.parts
+                if held and (len(held) == most or contact.step != held[0].step):
                     plan = await self._commit(lease, plan, held)
                     held, renewed = [], self._clock.now()
                 held.append(contact)
@@ -58,13 +60,15 @@ class PlanRetry:
         return await self._commit(lease, plan, held) if held else plan
 
     async def _commit(self, lease: PlanLease, plan: Plan, contacts: list[Retried]) -> Plan:
-        """One shard and the cursor behind it, together or not at all."""
-        now = self._clock.now()
-        after = Plan(contacts[-1].key, plan.shards + 1, plan.targeted + len(contacts))
+        """A shard for each bot and the cursor behind them, together or not at all."""
+        execution, now = lease.execution, self._clock.now()
+        shared = share_out(contacts, execution.parts, by=lambda contact: contact.contact_id)
+        after = Plan(contacts[-1].key, plan.shards + len(shared), plan.targeted + len(contacts))
 
         async def work(tx: Tx) -> None:
             await self._executions.advance(tx, lease, after, until=now + self._lease)
-            await self._shards.add_retry(tx, lease.execution, number=plan.shards, contacts=contacts, due=now)
+            for number, (part, some) in enumerate(shared.items(), plan.shards):
+                await self._shards.add_retry(tx, execution, number=number, part=part, contacts=some, due=now)
 
         await self._transactions.run(work)
         return after

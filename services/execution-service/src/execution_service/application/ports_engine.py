@@ -95,8 +95,8 @@ class Executions(Protocol):
         """Take one that waits to be planned, or whose planner's lease has expired."""
         ...
 
-    async def choose_bot(self, lease: PlanLease, bot: BotRef) -> None:
-        """Note the bot. Raises LeaseLost."""
+    async def choose_bots(self, lease: PlanLease, bots: Sequence[BotRef]) -> None:
+        """Note the bots. Raises LeaseLost."""
         ...
 
     async def renew(self, lease: PlanLease, *, until: datetime) -> None:
@@ -139,6 +139,7 @@ class ShardLease:
 
     A retry's shard begins at `first_step`; `former` are the outcomes, by position, that those of this step
     take the place of.
+    `part` is the place of its bot in the execution's list.
     """
 
     shard_id: str
@@ -153,6 +154,7 @@ class ShardLease:
     deadline: float
     first_step: int = 0
     former: Sequence[Former] = ()
+    part: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +177,27 @@ class Shards(Protocol):
     """The shards of all executions."""
 
     async def add(
-        self, tx: Tx, execution: Execution, *, number: int, contacts: Sequence[str], due: datetime
+        self,
+        tx: Tx,
+        execution: Execution,
+        *,
+        number: int,
+        part: int,
+        contacts: Sequence[str],
+        due: datetime,
     ) -> None:
-        """A new shard, to be leased from `due` on."""
+        """A new shard for the bot at place `part`, to be leased from `due` on."""
         ...
 
     async def add_retry(
-        self, tx: Tx, execution: Execution, *, number: int, contacts: Sequence[Retried], due: datetime
+        self,
+        tx: Tx,
+        execution: Execution,
+        *,
+        number: int,
+        part: int,
+        contacts: Sequence[Retried],
+        due: datetime,
     ) -> None:
         """A new shard of contacts that are all to be tried again at the same step."""
         ...

@@ -39,8 +39,8 @@ class Sender:
 class Senders(Protocol):
     """The organisation's bots."""
 
-    async def resolve(self, org: str, bot_id: str | None) -> BotRef | None:
-        """The bot asked for, or the default one; None when there is none."""
+    async def resolve(self, org: str, bot_ids: Sequence[str]) -> tuple[BotRef, ...]:
+        """The bots asked for, or the default one; nothing when one of them is missing."""
         ...
 
     async def open(self, org: str, bot_id: str) -> Sender | None:

@@ -164,7 +164,7 @@ class RunShard:
         if watch.ended:
             await self._skip(lease, execution)
             return None
-        sender = await self._sender(execution)
+        sender = await self._sender(execution, lease.part)
         if sender is None:
             await self._finish.fail(execution, "BOT_MISSING")
             return None
@@ -230,9 +230,12 @@ class RunShard:
         """When the event loop's clock will show `at`."""
         return self._clock.now() + timedelta(seconds=at - asyncio.get_running_loop().time())
 
-    async def _sender(self, execution: Execution) -> Sender | None:
-        bot = execution.bot
-        return await self._senders.open(execution.org, bot.bot_id) if bot else None
+    async def _sender(self, execution: Execution, part: int) -> Sender | None:
+        bots = execution.bots
+        if not bots:
+            return None
+        # A mended execution may have fewer bots than it was planned for.
+        return await self._senders.open(execution.org, bots[part % len(bots)].bot_id)
 
     async def _slots(
         self,

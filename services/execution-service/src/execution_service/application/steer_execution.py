@@ -78,12 +78,12 @@ class SteerExecution:
     async def resume(self, event: Envelope[CampaignResumed]) -> None:
         """It goes on; with a snapshot, after a failure, in a new life. Raises Poison on other messages."""
         snapshot = event.data.snapshot
-        bot = await self._senders.resolve(event.orgid, snapshot.bot_id) if snapshot else None
+        bots = await self._senders.resolve(event.orgid, snapshot.named_bots) if snapshot else ()
 
         def step(execution: Execution, now: datetime) -> Execution:
             if snapshot is None:
                 return steering.resume(execution)
-            return steering.mend(execution, snapshot, bot=bot, now=now)
+            return steering.mend(execution, snapshot, bots=bots, now=now)
 
         try:
             changed = await self._steer(event, step)

@@ -38,8 +38,9 @@ class Plan:
 class Execution:
     """One run of a campaign.
 
-    `frozen` is None until it begins (it is scheduled, or failed before). `end_date` is the campaign's end as
-    it is now; from then on nobody is sent to. `life` grows when a failed execution is mended: what was meant
+    `bots` share its contacts, shard by shard; a new life may have others. `frozen` is None until it begins
+    (it is scheduled, or failed before). `end_date` is the campaign's end as it is now; from then on nobody
+    is sent to. `life` grows when a failed execution is mended: what was meant
     for an earlier life (a failure, a plan, a rendered message) is void. `sequence` is the campaign's version
     whose event it followed last. `totals`: what it came to, once it has completed.
     """
@@ -50,7 +51,7 @@ class Execution:
     status: ExecutionStatus
     frozen: ExecutionSnapshot | None
     created_at: datetime
-    bot: BotRef | None = None
+    bots: tuple[BotRef, ...] = ()
     plan: Plan = Plan()
     failure: tuple[str, str] | None = None
     planned_at: datetime | None = None
@@ -82,6 +83,11 @@ class Execution:
     def retry(self) -> Retry | None:
         """Whom of earlier runs it goes to; None when it walks an audience."""
         return self.frozen.options.retry if self.frozen is not None else None
+
+    @property
+    def parts(self) -> int:
+        """How many bots share its contacts."""
+        return max(1, len(self.snapshot.named_bots))
 
     @property
     def weight(self) -> int:

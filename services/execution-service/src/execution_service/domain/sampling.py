@@ -4,10 +4,12 @@ The same seed and contact always answer the same, on every machine, so a repeate
 execution addresses the same people, and a sample of 10 % is part of the sample of 20 %.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from typing import TypeVar
 
 _SCALE = 2**64
+T = TypeVar("T")
 
 
 def fraction(*parts: str) -> float:
@@ -20,6 +22,19 @@ def fraction(*parts: str) -> float:
 def in_sample(seed: str, contact_id: str, percentage: float) -> bool:
     """Whether the contact belongs to the sample of `percentage` (0-100] percent."""
     return percentage >= 100 or fraction(seed, contact_id) * 100 < percentage
+
+
+def share_out(contacts: Sequence[T], parts: int, *, by: Callable[[T], str]) -> dict[int, list[T]]:
+    """Each contact in one of `parts` parts (0, 1, …), the same one every time; empty parts are left out.
+
+    `by` tells a contact's id. The order stays.
+    """
+    if parts == 1:
+        return {0: list(contacts)}
+    shared: dict[int, list[T]] = {}
+    for contact in contacts:
+        shared.setdefault(int(fraction("part", by(contact)) * parts), []).append(contact)
+    return shared
 
 
 def choose_variation(seed: str, message_id: str, contact_id: str, weights: Sequence[float]) -> int | None:

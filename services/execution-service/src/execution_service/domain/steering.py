@@ -55,7 +55,7 @@ def resume(execution: Execution) -> Execution:
 
 
 def mend(
-    execution: Execution, snapshot: ExecutionSnapshot, *, bot: BotRef | None, now: datetime
+    execution: Execution, snapshot: ExecutionSnapshot, *, bots: tuple[BotRef, ...], now: datetime
 ) -> Execution:
     """It goes on with `snapshot` for everybody who is still pending. Raises StepsDiffer."""
     if not execution.begun:
@@ -68,7 +68,7 @@ def mend(
         execution,
         status=_where(execution),
         frozen=snapshot,
-        bot=bot,
+        bots=bots,
         end_date=snapshot.end_date,
         failure=None,
         finished_at=None,

@@ -80,6 +80,8 @@ class Engine:
         end_date: datetime | None = None,
         audience: dict[str, Any] | None = None,
         bot_id: str | None = None,
+        bots: Sequence[Bot] = (),
+        paid: bool = False,
         **options: Any,
     ) -> Envelope[CampaignStarted]:
         """A `campaign.started` event."""
@@ -93,6 +95,8 @@ class Engine:
             sampling_seed=campaign_id,
             end_date=end_date,
             bot_id=bot_id,
+            bot_ids=[bot.bot_id for bot in bots],
+            allow_paid_broadcast=paid,
         )
         data = CampaignStarted(
             campaign_id=campaign_id, name="Sale", type="message", status="active",

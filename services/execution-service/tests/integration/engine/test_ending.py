@@ -188,7 +188,11 @@ async def test_mending_a_failed_execution_sends_exactly_to_those_who_are_pending
     assert sum(isinstance(data, ExecutionFailed) for data in told) == 1
     assert sum(isinstance(data, ExecutionCompleted) for data in told) == 1
     execution = await engine.execution(execution_id)
-    assert (execution.life, execution.failure, execution.bot.telegram_id) == (2, None, engine.bot.telegram_id)
+    assert (execution.life, execution.failure, execution.bots[0].telegram_id) == (
+        2,
+        None,
+        engine.bot.telegram_id,
+    )
 
 
 async def test_a_failure_before_planning_is_mended_by_planning_the_audience_of_the_new_snapshot(

@@ -31,7 +31,7 @@ async def in_shards(engine: Any, execution: Execution, contacts: Sequence[str]) 
         part, due = contacts[number * SHARD : (number + 1) * SHARD], engine.wiring.clock.now()
 
         async def work(tx: Tx, number: int = number, part: Sequence[str] = part) -> None:
-            await engine.wiring.shards.add(tx, execution, number=number, contacts=part, due=due)  # noqa: B023
+            await engine.wiring.shards.add(tx, execution, number=number, part=0, contacts=part, due=due)  # noqa: B023
 
         await engine.wiring.transactions.run(work)
 
