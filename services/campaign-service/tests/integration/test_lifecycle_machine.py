@@ -119,6 +119,19 @@ class CampaignLife(RuleBasedStateMachine):
             campaign.test_id, campaign.testing = answer.json()["data"]["executionId"], True
             campaign.step()
 
+    @rule(campaign=campaigns, codes=st.sampled_from([None, ["USER_BLOCKED"]]))
+    def retry(self, campaign: Model, codes: list[str] | None) -> None:
+        answer = self.client.post(f"/campaigns/{campaign.id}/retry", json={"errorCodes": codes})
+        if self._refused(campaign, answer, allowed=campaign.status == "completed"):
+            return
+        of, campaign.execution_id = campaign.execution_id, answer.json()["data"]["executionId"]
+        campaign.step("active", "running")
+        started = json.loads(bytes(self._outbox(campaign)[-1]["value"]))["data"]
+        assert started["executionId"] == campaign.execution_id
+        assert started["snapshot"]["options"]["retry"] == {
+            "of": of, "statuses": ["failed"], "errorCodes": codes,
+        }  # fmt: skip
+
     @rule(campaign=campaigns)
     def pause(self, campaign: Model) -> None:
         answer = self.client.post(f"/campaigns/{campaign.id}/pause")

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 from campaign_service.domain.campaign import Campaign
 from campaign_service.domain.errors import ExecutionRunning, InvalidTransition, NotEditable
-from campaign_service.domain.execution import Execution, Failure, Options, Outcome
+from campaign_service.domain.execution import Execution, Failure, Options, Outcome, Retry
 from campaign_service.domain.lifecycle import COMMANDS, Action, command_for, next_status
 from contracts.events.campaign import CampaignStatus
 from service_kit.errors import FieldErrors
@@ -25,6 +25,7 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("draft", "cancel"): "cancelled",
     ("active", "cancel"): "cancelled",
     ("paused", "cancel"): "cancelled",
+    ("completed", "retry"): "active",
 }
 OUTCOME = Outcome(3, 3, 0, 0, 0, completed_at=LATER)
 STATUSES = get_args(CampaignStatus)
@@ -38,6 +39,7 @@ COMMAND_STEPS: dict[str, Command] = {
     "cancel": lambda c: c.cancel(now=LATER),
     "complete": lambda c: c.complete(OUTCOME, now=LATER),
     "fail": lambda c: c.fail(Failure("X", "x"), now=LATER),
+    "retry": lambda c: c.retry("exec_2", Retry("exec_1", ("failed",)), steps=1, now=LATER),
     "delete": lambda c: c.delete(now=LATER),
 }
 DELETABLE = {"draft", "cancelled"}

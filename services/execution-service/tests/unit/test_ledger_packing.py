@@ -5,13 +5,18 @@ from typing import cast
 
 from execution_service.adapters.ledger_packing import (
     pack_contacts,
+    pack_former,
     pack_outcomes,
+    pack_places,
     pack_positions,
     unpack_contacts,
+    unpack_former,
     unpack_outcomes,
+    unpack_places,
     unpack_positions,
 )
 from execution_service.domain.outcomes import MESSAGES, STATUSES, Final
+from execution_service.domain.retrying import Former, Place
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,3 +67,21 @@ def test_an_outcome_takes_a_handful_of_bytes() -> None:
         for n in range(100)
     ]
     assert len(pack_outcomes(finals, since=SINCE)) < 13 * len(finals)
+
+
+@given(
+    st.lists(
+        st.builds(
+            Former,
+            st.integers(0, 2**31),
+            st.text(max_size=40),
+            st.none() | st.text(max_size=40),
+            st.sampled_from(STATUSES),
+            st.none() | st.sampled_from(sorted(MESSAGES)),
+        )
+    ),
+    st.lists(st.builds(Place, st.integers(0, 10**6), POSITIONS)),
+)
+def test_what_a_retry_knows_of_its_contacts_comes_back(former: list[Former], places: list[Place]) -> None:
+    assert unpack_former(pack_former(former)) == former
+    assert [Place(*item) for item in unpack_places(pack_places(places))] == places

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from contracts.events.delivery import TallyRow
 from service_kit.clock import SystemClock
 from service_kit.mongo.transactions import MongoTransactions
 from service_kit.ports import Tx
@@ -96,6 +97,27 @@ async def test_a_batch_counts_and_moves_the_position(store: Store, batch: Any) -
     assert await store.positions.read(PARTITION) == 2
     assert await store.positions.all() == {PARTITION: 2}
     assert await store.numbers.counts("camp_1") == Counts(sent=3, delivered=3)
+
+
+def tally(minute: int, status: Any, count: int, code: str | None = None) -> TallyRow:
+    return TallyRow(minute=minute, message_id="msg_1", status=status, error_code=code, count=count)
+
+
+async def test_a_retry_takes_the_place_of_what_it_took_back(store: Store, events: Any) -> None:
+    minute, later = 29_000_000, 29_000_060
+    first = events.window(
+        tally=[tally(minute, "successful", 90), tally(minute, "failed", 10, "USER_BLOCKED")]
+    )
+    again = events.window(
+        execution_id="exec_2",
+        tally=[
+            tally(later, "successful", 6),
+            tally(later, "unknown", 1, "DELIVERY_UNKNOWN"),
+            tally(minute, "failed", -7, "USER_BLOCKED"),
+        ],
+    )
+    await fold_each(store, [first, again, again, first])
+    assert await store.numbers.counts("camp_1") == Counts(sent=99, delivered=96, failed=3, unknown=1)
 
 
 async def test_a_replayed_batch_changes_nothing(store: Store, batch: Any) -> None:

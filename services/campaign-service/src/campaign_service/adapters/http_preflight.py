@@ -76,7 +76,7 @@ class HttpPreflight:
 
 
 def _body(query: PreflightQuery) -> dict[str, object]:
-    return {
+    body: dict[str, object] = {
         "org": query.org,
         "segments": list(query.segments),
         "filters": None if query.filters is None else dict(query.filters),
@@ -86,3 +86,6 @@ def _body(query: PreflightQuery) -> dict[str, object]:
         "samplingSeed": query.sampling_seed,
         "botIds": list(query.bot_ids),
     }
+    if (retry := query.retry) is not None:
+        body["retry"] = {"of": retry.of, "statuses": retry.statuses, "errorCodes": retry.error_codes}
+    return body

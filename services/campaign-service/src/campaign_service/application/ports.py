@@ -9,6 +9,7 @@ from contracts.events.campaign import CampaignStatus, CampaignType
 from service_kit.ports import Tx
 
 from campaign_service.domain.campaign import Campaign, Statistics
+from campaign_service.domain.execution import Retry
 from campaign_service.domain.template import Template
 
 SortField = Literal["name", "status", "type", "budget", "startDate", "endDate", "createdAt", "updatedAt"]
@@ -120,6 +121,8 @@ class PreflightQuery:
     sampling_seed: str
     bot_ids: tuple[str, ...]
     """None means the organisation's default bot."""
+    retry: Retry | None = None
+    """There when it is not for the audience, but for those of earlier runs."""
 
 
 @dataclass(frozen=True, slots=True)

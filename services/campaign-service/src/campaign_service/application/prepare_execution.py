@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from contracts.events.campaign import ExecutionOptions, ExecutionSnapshot, FrozenMessage
+from contracts.events.campaign import Retry as RetryData
 from service_kit.errors import Detail, FieldErrors
 
 from campaign_service.application.campaign_events import audience_definition
@@ -12,7 +13,8 @@ from campaign_service.application.ports import Preflight, PreflightAnswer, Prefl
 from campaign_service.domain.campaign import Campaign
 from campaign_service.domain.completeness import missing_for_execution
 from campaign_service.domain.definition import Strategy
-from campaign_service.domain.execution import Options
+from campaign_service.domain.errors import NothingToRetry
+from campaign_service.domain.execution import Options, Retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +43,20 @@ class Prepared:
 
 
 async def freeze(
-    campaign: Campaign, options: Options, *, test_mode: bool, templates: Templates, now: datetime
+    campaign: Campaign,
+    options: Options,
+    *,
+    test_mode: bool,
+    templates: Templates,
+    now: datetime,
+    retry: Retry | None = None,
 ) -> ExecutionSnapshot:
     """All that the execution needs, as it stands at `now`. Raises FieldErrors, naming what is missing."""
     missing = missing_for_execution(campaign.definition, now=now)
     if missing:
         raise FieldErrors(f"{missing[0].field}: {missing[0].message}", details=missing)
     messages = await freeze_messages(campaign.definition.messages, org=campaign.org, templates=templates)
-    return _snapshot(campaign, options, messages, test_mode=test_mode)
+    return _snapshot(campaign, options, messages, test_mode=test_mode, retry=retry)
 
 
 async def prepare_execution(
@@ -59,9 +67,13 @@ async def prepare_execution(
     templates: Templates,
     preflight: Preflight,
     now: datetime,
+    retry: Retry | None = None,
 ) -> Prepared:
-    """The execution, checked with those who know contacts and bots. Raises FieldErrors, DependencyDown."""
-    snapshot = await freeze(campaign, options, test_mode=test_mode, templates=templates, now=now)
+    """The execution, checked with those who know contacts and bots.
+
+    Raises FieldErrors, DependencyDown, and NothingToRetry.
+    """
+    snapshot = await freeze(campaign, options, test_mode=test_mode, templates=templates, now=now, retry=retry)
     audience = campaign.definition.target_audience
     answer = await preflight.ask(
         PreflightQuery(
@@ -73,8 +85,11 @@ async def prepare_execution(
             target_percentage=options.target_percentage,
             sampling_seed=campaign.sampling_seed,
             bot_ids=_strategy(campaign).bots,
+            retry=retry,
         )
     )
+    if retry is not None and answer.targeted == 0:
+        raise NothingToRetry
     problems = _problems(answer, campaign, test_mode=test_mode)
     if problems:
         raise FieldErrors(f"{problems[0].field}: {problems[0].message}", details=problems)
@@ -111,7 +126,12 @@ def _bot_problems(answer: PreflightAnswer, strategy: Strategy) -> list[Detail]:
 
 
 def _snapshot(
-    campaign: Campaign, options: Options, messages: list[FrozenMessage], *, test_mode: bool
+    campaign: Campaign,
+    options: Options,
+    messages: list[FrozenMessage],
+    *,
+    test_mode: bool,
+    retry: Retry | None,
 ) -> ExecutionSnapshot:
     definition, strategy = campaign.definition, _strategy(campaign)
     return ExecutionSnapshot(
@@ -121,6 +141,7 @@ def _snapshot(
             test_mode=test_mode,
             target_percentage=options.target_percentage,
             priority=options.priority,
+            retry=None if retry is None else _retry(retry),
         ),
         sampling_seed=campaign.sampling_seed,
         bot_id=strategy.bot_id,
@@ -128,6 +149,11 @@ def _snapshot(
         allow_paid_broadcast=strategy.allow_paid_broadcast,
         end_date=definition.end_date,
     )
+
+
+def _retry(retry: Retry) -> RetryData:
+    codes = None if retry.error_codes is None else list(retry.error_codes)
+    return RetryData(of=retry.of, statuses=list(retry.statuses), error_codes=codes)
 
 
 def _strategy(campaign: Campaign) -> Strategy:

@@ -61,6 +61,7 @@ async def resume(
             templates=templates,
             preflight=preflight,
             now=now,
+            retry=execution.retry,
         )
         return _mended(active, execution, prepared, now)
     again = events.resumed(active, at=now)

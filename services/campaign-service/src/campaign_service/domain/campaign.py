@@ -16,7 +16,7 @@ from service_kit.errors import Detail, FieldErrors
 
 from campaign_service.domain.definition import Definition
 from campaign_service.domain.errors import ExecutionRunning, InvalidTransition, NotEditable
-from campaign_service.domain.execution import UNFINISHED, Execution, Failure, Options, Outcome, TestRun
+from campaign_service.domain.execution import UNFINISHED, Execution, Failure, Options, Outcome, Retry, TestRun
 from campaign_service.domain.lifecycle import DELETABLE, FINAL, next_status
 
 EDITABLE_IN_FLIGHT = frozenset({"name", "description", "goals", "budget", "end_date"})
@@ -100,6 +100,11 @@ class Campaign:
         if not test_mode:
             next_status(self.status, "execute")
 
+    def ensure_retryable(self) -> Execution:
+        """The run that a retry would follow. Raises InvalidTransition unless the campaign is completed."""
+        next_status(self.status, "retry")
+        return self._run
+
     def ensure_deletable(self) -> None:
         """Raises InvalidTransition unless it is a draft or cancelled."""
         if self.status not in DELETABLE:
@@ -145,6 +150,12 @@ class Campaign:
         return self._step(
             now, execution=replace(self._run, state="running", scheduled_at=None, steps=steps), failure=None
         )
+
+    def retry(self, execution_id: str, retry: Retry, *, steps: int, now: datetime) -> "Campaign":
+        """The completed campaign, active with an execution for `retry`. Raises InvalidTransition."""
+        former = self.ensure_retryable()
+        running = Execution(execution_id, "running", former.options, steps=steps, retry=retry)
+        return self._step(now, status=next_status(self.status, "retry"), execution=running, failure=None)
 
     def pause(self, *, now: datetime) -> "Campaign":
         """Held. Raises InvalidTransition."""

@@ -5,6 +5,7 @@
     ├── TemplateNotFound      no such template in this organisation
     ├── InvalidTransition     the campaign's status does not allow it
     ├── ExecutionRunning      an execution of this campaign has not ended
+    ├── NothingToRetry        nobody's outcome is one that the retry is for
     ├── NotEditable           the campaign's status does not let these fields be changed
     ├── VersionConflict       somebody else changed the campaign at the same moment
     ├── PreconditionFailed    the version is none of those in `If-Match`
@@ -47,6 +48,12 @@ class ExecutionRunning(ServiceError):
     """An execution of this campaign is running; wait until it has ended."""
 
     code = "EXECUTION_RUNNING"
+
+
+class NothingToRetry(ServiceError):
+    """Nobody's outcome is one of those to be retried."""
+
+    code = "NOTHING_TO_RETRY"
 
 
 class VersionConflict(ServiceError):

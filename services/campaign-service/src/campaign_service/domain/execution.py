@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from contracts.events.campaign import Priority
+from contracts.events.campaign import Priority, RetriedStatus
 
 ExecutionState = Literal["scheduled", "running", "completed", "failed", "cancelled"]
 UNFINISHED: frozenset[ExecutionState] = frozenset({"scheduled", "running"})
@@ -16,6 +16,16 @@ class Options:
 
     target_percentage: float = 100
     priority: Priority = "normal"
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The run is for those of earlier ones whose outcome is one of `statuses` for one of `error_codes` (None:
+    any); `of` is the latest run before it."""
+
+    of: str
+    statuses: tuple[RetriedStatus, ...]
+    error_codes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,7 @@ class Execution:
     scheduled_at: datetime | None = None
     steps: int = 0
     outcome: Outcome | None = None
+    retry: Retry | None = None
 
     @property
     def begun(self) -> bool:

@@ -10,7 +10,7 @@ from contracts.events.campaign import CampaignStatus
 
 from campaign_service.domain.errors import InvalidTransition
 
-Action = Literal["execute", "pause", "resume", "complete", "fail", "cancel"]
+Action = Literal["execute", "pause", "resume", "complete", "fail", "cancel", "retry"]
 
 TRANSITIONS: dict[Action, tuple[frozenset[CampaignStatus], CampaignStatus]] = {
     "execute": (frozenset({"draft"}), "active"),
@@ -19,8 +19,10 @@ TRANSITIONS: dict[Action, tuple[frozenset[CampaignStatus], CampaignStatus]] = {
     "complete": (frozenset({"active"}), "completed"),
     "fail": (frozenset({"active", "paused"}), "paused"),
     "cancel": (frozenset({"draft", "active", "paused"}), "cancelled"),
+    "retry": (frozenset({"completed"}), "active"),
 }
 FINAL: frozenset[CampaignStatus] = frozenset({"completed", "cancelled"})
+"""Nothing but a retry leads away from these."""
 DELETABLE: frozenset[CampaignStatus] = frozenset({"draft", "cancelled"})
 
 COMMANDS: dict[tuple[CampaignStatus, CampaignStatus], Action] = {

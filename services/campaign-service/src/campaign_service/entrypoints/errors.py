@@ -9,6 +9,7 @@ from campaign_service.domain.errors import (
     ExecutionRunning,
     InvalidTransition,
     NotEditable,
+    NothingToRetry,
     PreconditionFailed,
     TemplateNotFound,
     VersionConflict,
@@ -22,6 +23,7 @@ STATUSES: dict[type[ServiceError], int] = {
     NotEditable: 409,
     VersionConflict: 409,
     PreconditionFailed: 412,
+    NothingToRetry: 422,
     DefinitionTooLarge: 413,
 }
 answers = Answers(STATUSES)

@@ -4,29 +4,35 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from contracts.events.campaign import AudienceDefinition
+from contracts.events.campaign import AudienceDefinition, Retry
 
 from execution_service.application.measure_audience import MeasureAudience
 from execution_service.application.ports import Bots
 from execution_service.application.ports_audience import SegmentFilters
 from execution_service.application.resolve_rule import resolve_rule
+from execution_service.application.retried_contacts import RetriedContacts
 from execution_service.domain.bot import Bot
 
 
 @dataclass(frozen=True, slots=True)
 class PreflightQuery:
-    """An execution as it is meant. `target_percentage` is 0-100; no `bot_ids` mean the default bot."""
+    """An execution as it is meant. `target_percentage` is 0-100; no `bot_ids` mean the default bot.
+
+    `retry`: not for the audience, but for those of earlier runs.
+    """
 
     org: str
     audience: AudienceDefinition
     test_mode: bool
     target_percentage: float
     bot_ids: Sequence[str]
+    retry: Retry | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
     """`total_count` is the whole audience, `targeted` what is left after testers and sampling (estimated).
+    Of a retry both are those whom it finds.
 
     `suppressed`: how many of the targeted ones would be skipped now, by code; codes of nobody are left out.
     """
@@ -39,15 +45,22 @@ class Preflight:
 
 
 async def preflight(
-    query: PreflightQuery, *, measure: MeasureAudience, segments: SegmentFilters, bots: Bots
+    query: PreflightQuery,
+    *,
+    measure: MeasureAudience,
+    segments: SegmentFilters,
+    bots: Bots,
+    retried: RetriedContacts,
 ) -> Preflight:
     """Counts and the bots: those of the named ones that the org has.
 
     Raises FieldErrors when the audience cannot be understood.
     """
+    if query.retry is not None:
+        count = await retried.count(query.retry)
+        return Preflight(count, count, testers=0, suppressed={}, bots=await _bots(query, bots))
     rule = await resolve_rule(query.org, query.audience, segments=segments)
-    named = [bots.get(query.org, bot_id) for bot_id in query.bot_ids] or [bots.default(query.org)]
-    tally, found = await asyncio.gather(measure.current(query.org, rule), asyncio.gather(*named))
+    tally, found = await asyncio.gather(measure.current(query.org, rule), _bots(query, bots))
     share = query.target_percentage / 100
     suppressed = tally.testers_suppressed if query.test_mode else tally.suppressed
     return Preflight(
@@ -55,5 +68,10 @@ async def preflight(
         targeted=round((tally.testers if query.test_mode else tally.total) * share),
         testers=tally.testers,
         suppressed={code: some for code, count in suppressed.items() if (some := round(count * share))},
-        bots=[bot for bot in found if bot is not None],
+        bots=found,
     )
+
+
+async def _bots(query: PreflightQuery, bots: Bots) -> list[Bot]:
+    named = [bots.get(query.org, bot_id) for bot_id in query.bot_ids] or [bots.default(query.org)]
+    return [bot for bot in await asyncio.gather(*named) if bot is not None]

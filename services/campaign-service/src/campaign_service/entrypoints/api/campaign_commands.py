@@ -12,12 +12,14 @@ from campaign_service.application.cancel_campaign import cancel_campaign
 from campaign_service.application.clone_campaign import CloneCampaign, clone_campaign
 from campaign_service.application.pause_campaign import pause_campaign
 from campaign_service.application.resume_campaign import resume_campaign
+from campaign_service.application.retry_campaign import RetryCampaign, retry_campaign
 from campaign_service.application.start_campaign import StartCampaign, Started, dry_run, start_campaign
 from campaign_service.domain.campaign import Campaign
 from campaign_service.domain.errors import (
     CampaignNotFound,
     ExecutionRunning,
     InvalidTransition,
+    NothingToRetry,
     VersionConflict,
 )
 from campaign_service.domain.execution import Options
@@ -29,7 +31,7 @@ from campaign_service.entrypoints.api.campaign_answers import (
     DryRunOut,
     ExecutionStarted,
 )
-from campaign_service.entrypoints.api.campaign_requests import CloneIn, ExecuteIn
+from campaign_service.entrypoints.api.campaign_requests import CloneIn, ExecuteIn, RetryIn
 from campaign_service.entrypoints.api.dependencies import Parts
 from campaign_service.entrypoints.errors import INCOMPLETE, answers
 from campaign_service.metrics import CREATED, STARTED
@@ -85,6 +87,47 @@ async def post_execute(
             clock=parts.clock,
         )
         STARTED.labels(mode="test" if command.test_mode else "live").inc()
+        return done
+
+    return await once(start, answer=_started)
+
+
+@router.post(
+    "/{campaign_id}/retry",
+    operation_id="retryCampaign",
+    response_model=Success[ExecutionStarted],
+    responses=answers(
+        CampaignNotFound,
+        InvalidTransition("active", "active"),
+        VersionConflict,
+        NothingToRetry,
+        INCOMPLETE,
+    ),
+)
+async def post_retry(
+    campaign_id: PathId, caller: Editor, parts: Parts, once: Once, body: RetryIn | None = None
+) -> Response:
+    """Execute a completed campaign again, for those who did not get it (`failed`, unless told otherwise).
+
+    What counts is each contact's latest outcome over all runs; it goes on at the message that did not arrive.
+    """
+    wanted = body or RetryIn()
+    codes = None if wanted.error_codes is None else tuple(dict.fromkeys(wanted.error_codes))
+    command = RetryCampaign(tuple(dict.fromkeys(wanted.statuses)), codes)
+
+    async def start(transactions: Transactions) -> Started:
+        done = await retry_campaign(
+            caller.org,
+            campaign_id,
+            command,
+            campaigns=parts.campaigns,
+            templates=parts.templates,
+            preflight=parts.preflight,
+            transactions=transactions,
+            outbox=parts.outbox,
+            clock=parts.clock,
+        )
+        STARTED.labels(mode="retry").inc()
         return done
 
     return await once(start, answer=_started)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from contracts.events.campaign import CampaignStatus, CampaignType, ParseMode, Priority
+from contracts.events.campaign import CampaignStatus, CampaignType, ParseMode, Priority, RetriedStatus
 from contracts.ids import new_id
 from pydantic import Field, StringConstraints, field_validator
 from pydantic_core.core_schema import ValidationInfo
@@ -228,6 +228,9 @@ def _message(message: MessageIn) -> domain.Message:
     )
 
 
+ErrorCode = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z_]{0,63}$")]
+
+
 class ExecuteIn(RequestModel):
     """How the execution shall run. `scheduledAt`: when it begins; `dryRun`: only tell what it would meet."""
 
@@ -236,6 +239,18 @@ class ExecuteIn(RequestModel):
     priority: Priority = "normal"
     scheduled_at: Moment | None = None
     dry_run: Flag = False
+
+
+class RetryIn(RequestModel):
+    """Whom to try again: those with one of these outcomes, for one of these reasons (any, when absent).
+
+    `unknown` ones may have got it: they are tried again only when they are named, and may get it twice.
+    """
+
+    statuses: Annotated[list[RetriedStatus], Field(min_length=1, max_length=3)] = Field(
+        default=["failed"], validate_default=True
+    )
+    error_codes: Annotated[list[ErrorCode], Field(min_length=1, max_length=50)] | None = None
 
 
 class CloneIn(RequestModel):

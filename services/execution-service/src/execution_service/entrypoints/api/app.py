@@ -50,7 +50,9 @@ def build_app(wiring: Wiring) -> FastAPI:
             executions_router(progress.list_executions),
             campaign_audience_router(wiring.show_audience),
         ],
-        internal_routers=[internal_router(audience, token=settings.internal_token.get_secret_value())],
+        internal_routers=[
+            internal_router(audience, progress.retried, token=settings.internal_token.get_secret_value())
+        ],
         settings=settings,
         statuses=STATUSES,
         raw_paths=(IMPORT_PATH,),

@@ -3,13 +3,14 @@
 import hmac
 from typing import Annotated, Any
 
-from contracts.events.campaign import AudienceDefinition
+from contracts.events.campaign import AudienceDefinition, Retry
 from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 from service_kit.api.envelope import RequestModel, ResponseModel
 from service_kit.auth import NotAuthenticated
 
 from execution_service.application.preflight import PreflightQuery, preflight
+from execution_service.application.retried_contacts import RetriedContacts
 from execution_service.entrypoints.api.audience import Audience
 
 
@@ -24,6 +25,7 @@ class PreflightIn(RequestModel):
     target_percentage: float = Field(default=100, gt=0, le=100)
     sampling_seed: str = ""
     bot_ids: list[str] = Field(default_factory=list, max_length=100)
+    retry: Retry | None = None
 
 
 class PreflightBot(ResponseModel):
@@ -48,7 +50,7 @@ class PreflightOut(ResponseModel):
     bots: list[PreflightBot]
 
 
-def internal_router(audience: Audience, *, token: str) -> APIRouter:
+def internal_router(audience: Audience, retried: RetriedContacts, *, token: str) -> APIRouter:
     """The routes, for callers that show `token`."""
 
     async def known(request: Request) -> None:
@@ -69,9 +71,14 @@ def internal_router(audience: Audience, *, token: str) -> APIRouter:
             test_mode=body.test_mode,
             target_percentage=body.target_percentage,
             bot_ids=body.bot_ids,
+            retry=body.retry,
         )
         found = await preflight(
-            query, measure=audience.measure, segments=audience.segments, bots=audience.bots
+            query,
+            measure=audience.measure,
+            segments=audience.segments,
+            bots=audience.bots,
+            retried=retried,
         )
         return PreflightOut(
             total_count=found.total_count,
