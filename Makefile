@@ -97,5 +97,5 @@ demo: .venv/.synced ## The main job on real parts, every number compared (KEEP=1
 	@KEEP=$(KEEP) $(PYTHON) -m demo
 
 .PHONY: bench
-bench: .venv/.synced ## Measure beside ceilings of the same run: BENCH=campaigns (ten minutes, a quiet machine)
+bench: .venv/.synced ## Measure beside ceilings of the same run: BENCH=campaigns or execution (ten minutes, a quiet machine)
 	@$(PYTHON) benchmarks/$(or $(BENCH),campaigns).py

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,31 @@ def write_report(
     name: str, *, title: str, results: dict[str, dict[str, list[dict[str, Any]]]], facts: dict[str, Any]
 ) -> Path:
     """Write `results` (operation → what was measured → a row per number of clients); the table's path."""
+    return write_files(name, {"facts": facts, "results": results}, lambda whole: _table(title, whole))
+
+
+def write_files(name: str, found: dict[str, Any], text: Callable[[dict[str, Any]], str]) -> Path:
+    """Write what was `found`, with when and where, as JSON, and the `text` of it as Markdown; its path."""
     HERE.mkdir(exist_ok=True)
     whole = {
         "measuredAt": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        "facts": facts,
-        "results": results,
+        **found,
     }
     (HERE / f"{name}.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     table = HERE / f"{name}.md"
-    table.write_text(_table(title, whole), encoding="utf-8")
+    table.write_text(text(whole), encoding="utf-8")
     return table
+
+
+def table_lines(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """A Markdown table; the first column is text, the others are numbers."""
+    return [
+        f"| {' | '.join(head)} |",
+        f"|---|{'--:|' * (len(head) - 1)}",
+        *(f"| {' | '.join(map(str, row))} |" for row in rows),
+    ]
 
 
 def _table(title: str, whole: dict[str, Any]) -> str:

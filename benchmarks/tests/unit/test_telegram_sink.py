@@ -52,7 +52,7 @@ class Connection:
 
 async def test_the_worker_s_own_client_takes_its_answers_for_deliveries(sink: TelegramSink) -> None:
     api = TelegramBotApi(sink.url, connect_seconds=3, answer_seconds=3, connections=8)
-    sent = [await api.send(TOKEN, chat, Rendered("Hello", "none")) for chat in (1, 2, 3)]
+    sent = [await api.send(TOKEN, chat, Rendered("Hello", "none"), paid=False) for chat in (1, 2, 3)]
     await api.close()
     numbers = [one.message_id for one in sent if isinstance(one, Delivered)]
     assert len(numbers) == 3
