@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
+from execution_service.domain.sampling import in_sample
 
 pytestmark = pytest.mark.integration
 
@@ -44,3 +45,18 @@ async def test_preflight_tells_whom_filters_leave_and_who_of_them_would_be_skipp
         "/internal/preflight", json={"org": "acme", "segments": [], "filters": {"ageRange": 1}}, headers=token
     )
     assert (refused.status_code, refused.json()["error"]["details"][0]["field"]) == (422, "filters.ageRange")
+
+
+async def test_preflight_counts_a_sample_as_an_execution_takes_it(api: httpx.AsyncClient) -> None:
+    numbers = range(40)
+    for number in numbers:
+        await put(api, f"c{number}", segments=["s1"], optedOut=number % 2 == 0, tester=number % 4 == 0)
+    taken = [number for number in numbers if in_sample("camp_1", f"c{number}", 30)]
+    assert 0 < len(taken) != 12, "a scaled count would be wrong"
+    body = {"org": "acme", "segments": ["s1"], "targetPercentage": 30, "samplingSeed": "camp_1"}
+    token = {"Authorization": "Bearer the-internal-token"}
+    for test_mode, expected in ((False, taken), (True, [number for number in taken if number % 4 == 0])):
+        answer = await api.post("/internal/preflight", json={**body, "testMode": test_mode}, headers=token)
+        told = answer.json()
+        assert (told["totalCount"], told["targeted"]) == (40, len(expected))
+        assert told["suppressed"] == {"OPTED_OUT": sum(number % 2 == 0 for number in expected)}

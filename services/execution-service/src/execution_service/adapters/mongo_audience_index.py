@@ -2,12 +2,13 @@
 
 `audience_ordinals` {_id: org, last}: the greatest ordinal given.
 `audience_changes` {_id: ULID, org, ordinals[], contacts[]}: contacts that are stored but not folded yet.
-`audience_chunks` {_id: `<org>/<number>`, version, fields[]}: a chunk and which columns it has.
+`audience_chunks` {_id: `<org>/<number>`, version, rows[]}: a chunk and the rows that hold its columns.
 `audience_columns` {_id: `<org>/<number>/<field>`, data}: [[value, set of positions], …] as MessagePack;
-the field `ids` is the list of the contacts' ids.
+the field `ids` is the list of the contacts' ids. A column of many long values goes on in the rows
+`<org>/<number>/<field>/1`, …, so that no document becomes too large.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -20,9 +21,11 @@ from service_kit.ports import Transactions, Tx
 
 from execution_service.application.ports_audience import ContactChange, StoredChunk
 from execution_service.domain.audience_columns import Chunk, Column, key_of
-from execution_service.domain.contact import Contact
+from execution_service.domain.contact import Contact, Scalar
 
 IDS = "ids"
+ROW_BYTES = 4 * 1024 * 1024
+"""About how large a row may become; MongoDB's limit is 16 MiB, a value's 4 KB."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode_column = msgspec.msgpack.Decoder(list[tuple[bool | int | float | str, bytes]]).decode
 _decode_ids = msgspec.msgpack.Decoder(list[str]).decode
@@ -145,15 +148,23 @@ class MongoAudienceChunks:
         """Store what differs and the next version."""
         old, new = _contents(before.chunk), _contents(after)
         key, session = _key(org, before.number), session_of(tx)
-        head = {"_id": key, "version": before.version + 1, "fields": sorted(new)}
+        same = {name for name, content in new.items() if content is old.get(name)}
+        kept = [row for row in before.rows if _field(row) in same]
+        written = {
+            row: data
+            for name, content in new.items()
+            if name not in same
+            for row, data in _rows(name, content)
+        }
+        head = {"_id": key, "version": before.version + 1, "rows": sorted([*kept, *written])}
         await self._chunks.replace_one({"_id": key}, head, upsert=True, session=session)
         changes: list[DeleteOne | ReplaceOne[Document]] = [
-            DeleteOne({"_id": f"{key}/{name}"}) for name in old if name not in new
+            DeleteOne({"_id": f"{key}/{row}"}) for row in before.rows if row not in {*kept, *written}
         ]
-        for name, content in new.items():
-            if content is not old.get(name):
-                row = {"_id": f"{key}/{name}", "data": _encoded(content)}
-                changes.append(ReplaceOne({"_id": row["_id"]}, row, upsert=True))
+        changes += [
+            ReplaceOne({"_id": f"{key}/{row}"}, {"_id": f"{key}/{row}", "data": data}, upsert=True)
+            for row, data in written.items()
+        ]
         if changes:
             await self._columns.bulk_write(changes, ordered=False, session=session)
 
@@ -166,32 +177,48 @@ class MongoAudienceChunks:
     ) -> list[StoredChunk]:
         session, keys = session_of(tx), [_key(org, number) for number in numbers]
         heads = await self._chunks.find({"_id": {"$in": keys}}, session=session).to_list(None)
-        columns = [
-            f"{head['_id']}/{name}"
+        wanted_rows = [
+            f"{head['_id']}/{row}"
             for head in heads
-            for name in head["fields"]
-            if wanted is None or name in wanted
+            for row in head["rows"]
+            if wanted is None or _field(row) in wanted
         ]
         chunks = {head["_id"]: Chunk() for head in heads}
-        async for row in self._columns.find({"_id": {"$in": columns}}, session=session):
+        async for row in self._columns.find({"_id": {"$in": wanted_rows}}, session=session):
             owner, number, name = row["_id"].split("/", 2)
             chunk = chunks[f"{owner}/{number}"]
             if name == IDS:
                 chunk.ids = _decode_ids(row["data"])
             else:
-                chunk.columns[name] = _column(row["data"])
-        versions = {head["_id"]: head["version"] for head in heads}
-        return [StoredChunk(_number(key), versions[key], chunks[key]) for key in sorted(chunks)]
+                chunk.columns.setdefault(_field(name), {}).update(_column(row["data"]))
+        stored = sorted(heads, key=lambda head: head["_id"])
+        return [
+            StoredChunk(_number(head["_id"]), head["version"], chunks[head["_id"]], tuple(head["rows"]))
+            for head in stored
+        ]
 
 
 def _contents(chunk: Chunk) -> Mapping[str, Column | list[str]]:
     return {**chunk.columns, IDS: chunk.ids} if chunk.ids else chunk.columns
 
 
-def _encoded(content: Column | list[str]) -> bytes:
+def _rows(name: str, content: Column | list[str]) -> Iterator[tuple[str, bytes]]:
+    """The rows of a column: (name, data)."""
     if isinstance(content, list):
-        return _encode(content)
-    return _encode([(value, packed) for (_, value), packed in content.items()])
+        yield name, _encode(content)
+        return
+    number, size, pairs = 0, 0, list[tuple[Scalar, bytes]]()
+    for (_, value), packed in content.items():
+        if size > ROW_BYTES:
+            yield f"{name}/{number}" if number else name, _encode(pairs)
+            number, size, pairs = number + 1, 0, []
+        pairs.append((value, packed))
+        size += len(packed) + (len(value) * 4 if isinstance(value, str) else 9)
+    yield f"{name}/{number}" if number else name, _encode(pairs)
+
+
+def _field(row: str) -> str:
+    return row.partition("/")[0]
 
 
 def _column(data: bytes) -> Column:

@@ -43,11 +43,15 @@ class ContactChanges(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredChunk:
-    """A chunk of an organisation. `version` grows with every fold; 0: it is not stored yet."""
+    """A chunk of an organisation. `version` grows with every fold; 0: it is not stored yet.
+
+    `rows`: what it is stored in, for who stores it.
+    """
 
     number: int
     version: int
     chunk: Chunk
+    rows: tuple[str, ...] = ()
 
 
 class AudienceChunks(Protocol):

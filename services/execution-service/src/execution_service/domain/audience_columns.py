@@ -8,7 +8,7 @@ Values are keyed with their kind, so true, 1 and "1" stay apart, and 1 and 1.0 a
 """
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from execution_service.domain.audience import AnyOf, AudienceRule, Condition, facts, kind_of
@@ -50,12 +50,7 @@ def unpack(packed: bytes) -> int:
     """A stored set as bits."""
     if len(packed) == _DENSE_BYTES:
         return int.from_bytes(packed, "little")
-    if len(packed) == 2:
-        return 1 << (packed[0] | packed[1] << 8)
-    bits = bytearray(_DENSE_BYTES)
-    for position in struct.unpack(f"<{len(packed) // 2}H", packed):
-        bits[position >> 3] |= 1 << (position & 7)
-    return int.from_bytes(bits, "little")
+    return _bits(_places(packed))
 
 
 def positions_of(positions: int) -> list[int]:
@@ -100,16 +95,21 @@ def _all_of(columns: Mapping[str, Column], conditions: Sequence[Condition]) -> i
 
 
 def _meeting(column: Column, condition: Condition) -> int:
-    found = 0
     if isinstance(condition, AnyOf):
-        for value in condition.values:
-            if packed := column.get(key_of(value)):
-                found |= unpack(packed)
-        return found
-    for (_, value), packed in column.items():
-        if condition.holds(value):
-            found |= unpack(packed)
-    return found
+        return _union(filter(None, (column.get(key_of(value)) for value in condition.values)))
+    return _union(packed for (_, value), packed in column.items() if condition.holds(value))
+
+
+def _union(sets: Iterable[bytes]) -> int:
+    """Of stored sets, as bits."""
+    found, bits = 0, bytearray(_DENSE_BYTES)
+    for packed in sets:
+        if len(packed) == _DENSE_BYTES:
+            found |= int.from_bytes(packed, "little")
+        else:
+            for position in _places(packed):
+                bits[position >> 3] |= 1 << (position & 7)
+    return found | int.from_bytes(bits, "little")
 
 
 def testers(columns: Mapping[str, Column]) -> int:
@@ -117,9 +117,14 @@ def testers(columns: Mapping[str, Column]) -> int:
     return _having(columns, TESTER, True)
 
 
+def skipped(columns: Mapping[str, Column], code: str) -> int:
+    """Who of the chunk is suppressed for `code`, as bits."""
+    return _having(columns, SUPPRESSION, code)
+
+
 def opted_out(columns: Mapping[str, Column]) -> int:
     """Those of the chunk who opted out, as bits."""
-    return _having(columns, SUPPRESSION, "OPTED_OUT")
+    return skipped(columns, "OPTED_OUT")
 
 
 def taken(ids: Sequence[str]) -> int:
@@ -166,12 +171,12 @@ def count(columns: Mapping[str, Column], rule: AudienceRule) -> Counts:
     if not meant:
         return (0,) * (2 + 2 * len(SUPPRESSIONS) + len(rule.segments))
     test = meant & testers(columns)
-    skipped = [_having(columns, SUPPRESSION, code) for code in SUPPRESSIONS]
+    suppressed = [skipped(columns, code) for code in SUPPRESSIONS]
     return (
         meant.bit_count(),
         test.bit_count(),
-        *((meant & some).bit_count() for some in skipped),
-        *((test & some).bit_count() for some in skipped),
+        *((meant & some).bit_count() for some in suppressed),
+        *((test & some).bit_count() for some in suppressed),
         *((meant & _any_of(columns, rule, [segment])).bit_count() for segment in rule.segments),
     )
 
@@ -185,23 +190,19 @@ def fold(chunk: Chunk, people: Mapping[int, Contact | None]) -> Chunk:
     It depends on the contacts alone, not on what was folded before, so folding again changes nothing.
     Columns that stay as they are are the same objects.
     """
-    added: dict[str, dict[Key, int]] = {}
-    touched = 0
     ids = list(chunk.ids)
     ids += [""] * (max(people, default=-1) + 1 - len(ids))
-    for position, contact in people.items():
-        bit = 1 << position
-        touched |= bit
+    added: dict[str, dict[Key, list[int]]] = {}
+    for position, contact in sorted(people.items()):
         ids[position] = contact.contact_id if contact else ""
         if contact:
             for name, value in _columns_of(contact):
-                sets = added.setdefault(name, {})
-                key = key_of(value)
-                sets[key] = sets.get(key, 0) | bit
+                added.setdefault(name, {}).setdefault(key_of(value), []).append(position)
+    touched = _bits(people)
     columns = {}
     for name in {**chunk.columns, **added}:
         before = chunk.columns.get(name, {})
-        after = _replaced(before, touched, added.get(name, {}))
+        after = _replaced(before, people, touched, added.get(name, {}))
         if after:
             columns[name] = before if after == before else after
     return Chunk(chunk.ids if ids == chunk.ids else ids, columns)
@@ -216,14 +217,32 @@ def _columns_of(contact: Contact) -> Iterable[tuple[str, Scalar]]:
         yield SUPPRESSION, code
 
 
-def _replaced(before: Column, touched: int, added: Mapping[Key, int]) -> Column:
+def _replaced(
+    before: Column, people: Container[int], touched: int, added: Mapping[Key, Sequence[int]]
+) -> Column:
     after: Column = {}
     for key, packed in before.items():
+        new = added.get(key, ())
+        if not new and len(packed) < _DENSE_BYTES and not any(place in people for place in _places(packed)):
+            after[key] = packed  # the common case by far where few contacts have each value
+            continue
         positions = unpack(packed)
-        kept = positions & ~touched | added.get(key, 0)
+        kept = positions & ~touched | _bits(new)
         if kept:
             after[key] = packed if kept == positions else pack(kept)
-    for key, positions in added.items():
+    for key, new in added.items():
         if key not in before:
-            after[key] = pack(positions)
+            after[key] = pack(_bits(new)) if len(new) > _SPARSE_MOST else struct.pack(f"<{len(new)}H", *new)
     return after
+
+
+def _places(packed: bytes) -> tuple[int, ...]:
+    """The members of a set that is not stored as bits."""
+    return struct.unpack(f"<{len(packed) // 2}H", packed)
+
+
+def _bits(positions: Iterable[int]) -> int:
+    bits = bytearray(_DENSE_BYTES)
+    for position in positions:
+        bits[position >> 3] |= 1 << (position & 7)
+    return int.from_bytes(bits, "little")

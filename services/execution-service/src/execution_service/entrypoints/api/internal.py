@@ -70,6 +70,7 @@ def internal_router(audience: Audience, retried: RetriedContacts, *, token: str)
             ),
             test_mode=body.test_mode,
             target_percentage=body.target_percentage,
+            sampling_seed=body.sampling_seed,
             bot_ids=body.bot_ids,
             retry=body.retry,
         )
