@@ -63,7 +63,8 @@ def folding(wiring: Wiring, transactions: Transactions | None = None) -> FoldCon
 async def put(wiring: Wiring, number: int, **fields: Any) -> None:
     await put_contact(
         "acme", f"c{number:04}", {"telegramChatId": 1, **fields},
-        contacts=wiring.contacts, transactions=wiring.import_transactions, clock=wiring.clock,
+        contacts=wiring.contacts, segments=wiring.segments, transactions=wiring.import_transactions,
+        clock=wiring.clock,
     )  # fmt: skip
 
 

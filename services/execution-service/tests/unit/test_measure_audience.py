@@ -15,7 +15,7 @@ Audience = Any
 
 async def _put(audience: Audience, contact_id: str, **fields: Any) -> None:
     await put_contact(
-        "acme", contact_id, {"telegramChatId": 1, **fields}, contacts=audience.contacts,
+        "acme", contact_id, {"telegramChatId": 1, **fields}, contacts=audience.contacts, segments=audience.segments,
         transactions=audience.transactions, clock=audience.clock,
     )  # fmt: skip
 

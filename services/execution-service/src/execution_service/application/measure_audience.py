@@ -69,7 +69,13 @@ class MeasureAudience:
         It costs a hash for every contact that `rule` admits, so it is for audiences of some ten thousands.
         """
         total, suppressed = 0, dict.fromkeys(SUPPRESSIONS, 0)
-        numbers = list(await self._chunks.versions(org))
+        known, versions = self._known.get((org, _name(rule)), {}), await self._chunks.versions(org)
+        # Where a count has just found nobody there is nothing to hash.
+        numbers = [
+            number
+            for number, version in versions.items()
+            if number not in known or known[number][0] != version or known[number][1][0]
+        ]
         for begin in range(0, len(numbers), READ_AT_ONCE):
             some = numbers[begin : begin + READ_AT_ONCE]
             for stored in await self._chunks.read(org, some, rule.fields | COUNTED_FIELDS, ids=True):
