@@ -41,6 +41,12 @@ class _Wanted:
             return bool(shard["window"] > 0)
         return bool(shard["counts"].get(self.status))
 
+    def among(self, window: Document) -> bool:
+        """Whether the recorded window has such rows."""
+        return (self.status is None or self.status in window["statuses"]) and (
+            self.code is None or self.code in window["codes"]
+        )
+
     def takes(self, outcome: Final) -> bool:
         """Whether it is such a row."""
         return self.status in (None, outcome.status) and self.code in (None, outcome.code)
@@ -121,22 +127,17 @@ class MongoLedgerPages:
         rows = await self._shards.find({"_id": {"$in": ids}}, _OUTLINE).to_list(None)
         return sorted(rows, key=lambda row: row["no"])
 
-    def _recorded(
+    async def _recorded(
         self, execution_id: str, shard: int, wanted: _Wanted, *, since: int
     ) -> AsyncIterator[Document]:
-        """The shard's recorded windows from number `since` on that have such rows, in their order."""
-        found: Document = {
-            "executionId": execution_id,
-            "shard": shard,
-            "window": {"$gte": since},
-            "state": "recorded",
-        }
-        if wanted.status is not None:
-            found["statuses"] = wanted.status
-        if wanted.code is not None:
-            found["codes"] = wanted.code
-        rows: AsyncIterator[Document] = self._windows.find(found).sort([("shard", 1), ("window", 1)])
-        return rows
+        """The shard's recorded windows from number `since` on that have such rows, in their order.
+
+        Asked for by what the index has and nothing else, and sifted here: of a shard there are few.
+        """
+        found: Document = {"executionId": execution_id, "shard": shard, "window": {"$gte": since}}
+        async for window in self._windows.find(found).sort([("shard", 1), ("window", 1)]):
+            if window["state"] == "recorded" and wanted.among(window):
+                yield window
 
     async def _people(self, execution_id: str, number: int) -> Document:
         found = await self._contacts.find_one({"_id": f"{execution_id}:{number}"})
