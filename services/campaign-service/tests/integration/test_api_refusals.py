@@ -169,6 +169,7 @@ ROUTES = [
     ("POST", "/campaigns/camp_x/pause"),
     ("POST", "/campaigns/camp_x/resume"),
     ("POST", "/campaigns/camp_x/cancel"),
+    ("POST", "/campaigns/camp_x/retry"),
     ("POST", "/campaigns/camp_x/clone"),
     ("POST", "/templates"),
     ("GET", "/templates"),
