@@ -1,5 +1,6 @@
 """Metrics of planning and sending. No ids as labels."""
 
+from collections import Counter as Tally
 from collections.abc import Sequence
 
 from prometheus_client import Counter, Histogram
@@ -32,16 +33,22 @@ SLOTS_MISSED = Counter(
 class PrometheusObserver:
     """Counts what the engine tells."""
 
+    def __init__(self) -> None:
+        self._sends: dict[str, Histogram] = {}
+
     def sent(self, result: str, seconds: float) -> None:
         """One request was answered (or not)."""
-        SENDS.labels(result=result).observe(seconds)
+        known = self._sends.get(result)
+        if known is None:
+            known = self._sends[result] = SENDS.labels(result=result)
+        known.observe(seconds)
 
     def recorded(self, finals: Sequence[Final], *, back: int) -> None:
         """A window was stored."""
         WINDOWS.inc()
         GONE_BACK.inc(back)
-        for item in finals:
-            RECIPIENTS.labels(status=item.status, code=item.code or "").inc()
+        for (status, code), count in Tally((item.status, item.code) for item in finals).items():
+            RECIPIENTS.labels(status=status, code=code or "").inc(count)
 
     def rate_limited(self) -> None:
         """Telegram answered 429."""

@@ -3,14 +3,12 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from contracts.events.campaign import AudienceDefinition, ExecutionOptions, ExecutionSnapshot, FrozenMessage
-from execution_service.application.ports import Member
 from execution_service.application.ports_engine import ShardLease
 from execution_service.application.ports_sending import Deferred, Slot
 from execution_service.application.prepare_window import Prepared, PrepareWindow
-from execution_service.domain.contact import Contact
+from execution_service.domain.contact import Addressee
 from execution_service.domain.execution import Execution
 from execution_service.domain.outcomes import Back
 from execution_service.domain.window import ShardState, candidates
@@ -22,20 +20,13 @@ NAMES = ["fine", "erased", "optedout", "nameless", "long", "empty", "fine2"]
 class People:
     """An audience of seven, one of them erased."""
 
-    async def walk(
-        self, org: str, segment: str | None, *, after_key: str, limit: int, whole: bool = False
-    ) -> Sequence[Member]:
-        raise NotImplementedError
-
-    async def by_ids(self, org: str, ids: Sequence[str]) -> Mapping[str, Contact]:
-        changes: dict[str, dict[str, Any]] = {
-            "optedout": {"opted_out": True},
-            "nameless": {"first_name": None},
-            "long": {"first_name": "x" * 5_000},
-            "empty": {"first_name": " "},
-        }
+    async def addressees(
+        self, org: str, ids: Sequence[str], fields: frozenset[str]
+    ) -> Mapping[str, Addressee]:
+        assert fields == {"firstName"}
+        names = {"nameless": None, "long": "x" * 5_000, "empty": " "}
         return {
-            name: Contact(org, name, 7, NOW, NOW, **{"first_name": "A", **changes.get(name, {})})
+            name: Addressee(7, name == "optedout", {"firstName": names.get(name, "A")})
             for name in ids
             if name != "erased"
         }

@@ -21,7 +21,7 @@ from execution_service.adapters.mongo_audience_index import (
     ensure_collection,
 )
 from execution_service.application.ports import Collision
-from execution_service.domain.contact import Contact
+from execution_service.domain.contact import Addressee, Contact
 
 DUPLICATE_KEY = 11000
 _OPTIONAL = {
@@ -66,6 +66,13 @@ class MongoContacts:
         keys = [contact_key(org, contact_id) for contact_id in ids]
         found = await self._contacts.find({"_id": {"$in": keys}}, session=session).to_list(None)
         return {row["contactId"]: _contact(row) for row in found}
+
+    async def addressees(self, org: str, ids: Sequence[str], fields: frozenset[str]) -> dict[str, Addressee]:
+        """Those of `ids` that exist, by id, with these `fields` (`firstName`, `attributes.city`)."""
+        keys = [contact_key(org, contact_id) for contact_id in ids]
+        wanted = dict.fromkeys(("contactId", "telegramChatId", "optedOut", *fields), 1)
+        found = await self._contacts.find({"_id": {"$in": keys}}, {"_id": 0, **wanted}).to_list(None)
+        return {row["contactId"]: Addressee(row["telegramChatId"], row["optedOut"], row) for row in found}
 
     async def insert(self, tx: Tx, contacts: Sequence[Contact]) -> None:
         """Store new contacts of one organisation, each with an ordinal of its own. Raises Collision."""

@@ -15,6 +15,7 @@ import orjson
 from pyreqwest.bytes import Bytes
 from pyreqwest.client import ClientBuilder
 from pyreqwest.exceptions import DetailedPyreqwestError, PoolTimeoutError, PyreqwestError
+from pyreqwest.http import Url
 
 from execution_service.application.ports_sending import Rendered
 from execution_service.domain.outcomes import NoAnswer, NotConnected, SendResult, classify
@@ -23,6 +24,7 @@ CONNECTING = "client error (Connect)"
 """How hyper names the phase before a request can be written."""
 ANSWER_BYTES = 65_536
 """An answer that is longer is none of Telegram's; the rest of it is not read."""
+KEPT_TOKENS = 1_000
 POOL_SECONDS = 1.0
 """Waiting for one of the connections; `telegram_connections` is meant to be enough for all windows."""
 IDLE_SECONDS = 10.0
@@ -40,6 +42,7 @@ class TelegramBotApi:
         self, base_url: str, *, connect_seconds: float, answer_seconds: float, connections: int
     ) -> None:
         self._base = base_url.rstrip("/")
+        self._urls: dict[str, Url] = {}
         self._client = (
             ClientBuilder()
             .http1_only()
@@ -66,13 +69,22 @@ class TelegramBotApi:
             body["parse_mode"] = rendered.parse_mode
         if paid:
             body["allow_paid_broadcast"] = True
-        request = self._client.post(f"{self._base}/bot{token}/sendMessage").body_bytes(orjson.dumps(body))
+        request = self._client.post(self._url(token)).body_bytes(orjson.dumps(body))
         try:
             async with request.build_streamed() as answer:
                 raw = await answer.body_reader.read(ANSWER_BYTES)
                 return classify(answer.status, _loads(raw))
         except PyreqwestError as error:
             return NotConnected() if _never_connected(error) else NoAnswer()
+
+    def _url(self, token: str) -> Url:
+        """Of sendMessage; read once for each token."""
+        known = self._urls.get(token)
+        if known is None:
+            if len(self._urls) >= KEPT_TOKENS:
+                self._urls.clear()
+            known = self._urls[token] = Url(f"{self._base}/bot{token}/sendMessage")
+        return known
 
     async def close(self) -> None:
         """Let go of the connections."""

@@ -12,7 +12,7 @@ from typing import Protocol
 from contracts.events.campaign import Totals
 from service_kit.ports import Tx
 
-from execution_service.domain.contact import Contact
+from execution_service.domain.contact import Addressee
 from execution_service.domain.execution import (
     BotRef,
     Execution,
@@ -36,8 +36,10 @@ class LeaseLost(Exception):
 class Audience(Protocol):
     """The contacts of an organisation."""
 
-    async def by_ids(self, org: str, ids: Sequence[str]) -> Mapping[str, Contact]:
-        """Those of `ids` that exist, by id."""
+    async def addressees(
+        self, org: str, ids: Sequence[str], fields: frozenset[str]
+    ) -> Mapping[str, Addressee]:
+        """Those of `ids` that exist, by id, with these `fields` (`firstName`, `attributes.city`)."""
         ...
 
 

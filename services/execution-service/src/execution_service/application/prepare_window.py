@@ -7,17 +7,15 @@ from datetime import datetime
 
 from execution_service.application.ports_engine import Audience, ShardLease
 from execution_service.application.ports_sending import Deferred, Rendered, Slot
-from execution_service.domain.contact import Contact
+from execution_service.domain.contact import Addressee
 from execution_service.domain.execution import Execution
 from execution_service.domain.outcomes import Back, Candidate, Final, Status
 from execution_service.domain.rendering import (
-    MAX_LENGTH,
     CompiledMessage,
     MissingField,
     compile_message,
+    length_fault,
     render,
-    values_of,
-    visible_length,
 )
 from execution_service.domain.suppression import suppression
 
@@ -84,8 +82,8 @@ class PrepareWindow:
     ) -> Prepared:
         """Decide or render each of `turn`."""
         ids = [lease.contacts[candidate.position] for candidate in turn]
-        contacts = await self._audience.by_ids(lease.org, ids)
         message = self.messages(execution)[lease.state.step]
+        contacts = await self._audience.addressees(lease.org, ids, message.fields)
         seed = execution.snapshot.sampling_seed
         items = [
             _prepare(message, seed, candidate, contact_id, contacts.get(contact_id), now)
@@ -110,7 +108,7 @@ def _prepare(
     seed: str,
     candidate: Candidate,
     contact_id: str,
-    contact: Contact | None,
+    contact: Addressee | None,
     now: datetime,
 ) -> Letter | Final:
     def decided(status: Status, code: str) -> Final:
@@ -123,13 +121,11 @@ def _prepare(
         return decided("skipped", code)
     variation_id, template = message.choose(seed, contact_id)
     try:
-        text = render(template, values_of(contact))
+        text = render(template, contact.fields)
     except MissingField:
         return decided("skipped", "MISSING_FIELD")
-    length = visible_length(text, template.parse_mode)
-    if length > MAX_LENGTH:
-        return decided("failed", "MESSAGE_TOO_LONG")
-    if length == 0:
-        return decided("failed", "MESSAGE_EMPTY")
+    fault = length_fault(text, template)
+    if fault is not None:
+        return decided("failed", fault)
     rendered = Rendered(text, template.parse_mode)
     return Letter(candidate, contact_id, contact.telegram_chat_id, variation_id, rendered)

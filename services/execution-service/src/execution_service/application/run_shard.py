@@ -4,7 +4,7 @@ A turn of a shard is: who is due → what they get → slots → intent → send
 stored without slots, nothing is sent without an intent, and whatever happens in between the next owner
 finds the window open and calls it unknown. A shard that must wait longer than `patience_seconds` is
 given back, so that the runner serves other bots meanwhile. Whether it may send at all it looks up
-before each turn, while it waits, and right before it sends.
+before each turn, while it waits, and right before it sends, unless it has just done so.
 """
 
 import asyncio
@@ -137,7 +137,7 @@ class RunShard:
             if self._stopping.is_set() or asyncio.get_running_loop().time() > slice_end:
                 await self._release(lease, 0)
                 return
-            await watch.look()
+            await watch.refresh()
             if not watch.underway:
                 await self._park(lease, watch)
                 return
@@ -166,7 +166,7 @@ class RunShard:
             return None
         sender = await self._sender(execution, lease.part)
         if sender is None:
-            await self._finish.fail(execution, "BOT_MISSING")
+            await self._fail(watch, execution, "BOT_MISSING")
             return None
         # No more than the limiter may grant at once: a slow bot's windows are small.
         sharer = Sharer.of(execution, sender)
@@ -185,6 +185,11 @@ class RunShard:
             return _Pause(grant.wait if grant else 0)
         prepared = prepared.granted(grant.turns, self._date_of)
         return await self._deliver(lease, watch, execution, sender, prepared, grant.slots)
+
+    async def _fail(self, watch: ExecutionWatch, execution: Execution, code: str) -> None:
+        """This life of the execution is over, and the next turn is to know."""
+        await self._finish.fail(execution, code)
+        await watch.look()
 
     async def _skip(self, lease: ShardLease, execution: Execution) -> None:
         """The campaign has ended: nobody of the shard is sent to any more, waiting ones included."""
@@ -223,7 +228,7 @@ class RunShard:
         )
         await self._record.close(lease, execution, window, sent.results)
         if sent.unauthorized:
-            await self._finish.fail(execution, "BOT_UNAUTHORIZED")
+            await self._fail(watch, execution, "BOT_UNAUTHORIZED")
         return _Pause(1.0) if sent.not_connected else None
 
     def _date_of(self, at: float) -> datetime:

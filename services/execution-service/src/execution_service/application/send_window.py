@@ -9,7 +9,7 @@ Slots denser than the timer need no sleep each: whatever is due when the loop wa
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from service_kit.clock import Clock
@@ -34,6 +34,7 @@ from execution_service.domain.outcomes import (
     Attempt,
     Back,
     ChatMigrated,
+    Delivered,
     Final,
     NoAnswer,
     NotConnected,
@@ -126,6 +127,7 @@ class _Sending:
         self._loop = asyncio.get_running_loop()
         self._tasks: list[asyncio.Task[None]] = []
         self._outcomes: dict[int, Final | Back] = {}
+        self._dispatched: set[int] = set()
         self._halted = False
         self._unauthorized = False
         self._connected = False
@@ -141,12 +143,14 @@ class _Sending:
         finally:
             for task in self._tasks:
                 task.cancel()
-        wait = self._of.silence.left(self._sender.bot.telegram_id)
-        results = [
-            self._outcomes.get(item.candidate.position) or self._settle(item, NotDispatched(wait))
-            for item in self._letters
-        ]
-        return SentWindow(results, self._unauthorized, bool(self._tasks) and not self._connected)
+        results = [self._outcomes.get(item.candidate.position) or self._left(item) for item in self._letters]
+        return SentWindow(results, self._unauthorized, bool(self._dispatched) and not self._connected)
+
+    def _left(self, letter: Letter) -> Final | Back:
+        """Of a letter without an answer: once it was dispatched, the truth is that nobody knows."""
+        if letter.candidate.position in self._dispatched:
+            return self._settle(letter, NoAnswer())
+        return self._settle(letter, NotDispatched(self._of.silence.left(self._sender.bot.telegram_id)))
 
     def _settle(self, letter: Letter, attempt: Attempt) -> Final | Back:
         return settle(letter.candidate, attempt, at=self._of.clock.now(), variation_id=letter.variation_id)
@@ -161,17 +165,32 @@ class _Sending:
 
     async def _dispatch(self, due: Sequence[_Due]) -> list[_Due]:
         """Send each at its slot, in their order; those whose slot had gone by."""
-        missed = []
-        for letter, slot in due:
-            if not await self._reached(slot.at):
-                break
-            if self._loop.time() > slot.at + self._pace.late:
-                missed.append((letter, slot))
-            else:
-                self._tasks.append(asyncio.create_task(self._send(letter)))
+        queue, missed = iter(due), list[_Due]()
+        if self._pace.lanes:
+            lanes = range(min(self._pace.lanes, len(due)))
+            self._tasks += [asyncio.create_task(self._walk(queue, missed, self._send)) for _ in lanes]
+            await self._answers()
+        else:
+            await self._walk(queue, missed, self._post)
         if missed:
             self._of.observer.slots_missed(len(missed))
         return missed
+
+    async def _walk(
+        self, queue: Iterator[_Due], missed: list[_Due], send: Callable[[Letter], Awaitable[None]]
+    ) -> None:
+        """`send` each at its slot; several walkers may share a queue."""
+        for letter, slot in queue:
+            if not await self._reached(slot.at):
+                return
+            if self._loop.time() > slot.at + self._pace.late:
+                missed.append((letter, slot))
+            else:
+                await send(letter)
+
+    async def _post(self, letter: Letter) -> None:
+        """Send without waiting for the answer."""
+        self._tasks.append(asyncio.create_task(self._send(letter)))
 
     async def _reached(self, at: float) -> bool:
         """Wait for a slot; False when nothing more may be dispatched."""
@@ -206,8 +225,7 @@ class _Sending:
     async def _send(self, letter: Letter) -> None:
         """One request, settled at once, so that a cancelled neighbour changes nothing here."""
         started = self._loop.time()
-        # Until an answer is there, the truth is that nobody knows: this is what a cancellation leaves.
-        self._outcomes[letter.candidate.position] = self._settle(letter, NoAnswer())
+        self._dispatched.add(letter.candidate.position)
         try:
             result: SendResult = await self._of.api.send(
                 self._sender.token, letter.chat_id, letter.rendered, paid=self._sharer.paid
@@ -217,7 +235,10 @@ class _Sending:
             result = NoAnswer()
         self._of.observer.sent(type(result).__name__, self._loop.time() - started)
         self._outcomes[letter.candidate.position] = self._settle(letter, result)
-        await self._react(letter, result)
+        if isinstance(result, Delivered):
+            self._connected = True
+        else:
+            await self._react(letter, result)
 
     async def _react(self, letter: Letter, result: SendResult) -> None:
         """What one answer means beyond its letter."""
@@ -243,4 +264,6 @@ class _Sending:
             if self._of.stopping.is_set() and give_up is None:
                 give_up = now + self._of.timing.drain_seconds
             if give_up is not None and now >= give_up:
+                for task in pending:
+                    task.cancel()
                 return

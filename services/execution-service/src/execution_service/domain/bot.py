@@ -33,15 +33,17 @@ class Pace:
 
     `early` and `late`: how far from its slot a message may be dispatched; slots are spaced for it, so that
     no second holds more dispatches than the rate. `lead`: how long before its slot one is handed out.
+    `lanes`: how many messages of a window are under way at once (0: as many as their slots say).
     """
 
     early: float
     late: float
     lead: float
+    lanes: int = 0
 
 
 _EXACT = Pace(early=0.0005, late=0.01, lead=0.06)
-_COARSE = Pace(early=0.0005, late=0.25, lead=0.0)
+_COARSE = Pace(early=0.0005, late=0.25, lead=0.0, lanes=24)
 _TELEGRAMS_MOST = 1_000
 
 

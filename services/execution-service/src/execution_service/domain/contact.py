@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from service_kit.errors import Detail, FieldErrors
 
@@ -44,6 +44,14 @@ class Contact:
     tester: bool = False
     opted_out: bool = False
     ordinal: int = field(default=0, compare=False)
+
+
+class Addressee(NamedTuple):
+    """What sending needs of a contact. `fields` has those that the message asks for, by the API's names."""
+
+    telegram_chat_id: int
+    opted_out: bool
+    fields: Mapping[str, Any]
 
 
 def change_contact(

@@ -15,12 +15,16 @@ from typing import Any
 
 from contracts.events.campaign import FrozenMessage, ParseMode, Personalization
 
-from execution_service.domain.contact import Contact
 from execution_service.domain.sampling import choose_variation
 
 MAX_LENGTH = 4096
 """Telegram's limit on a message's characters, after its markup has been read."""
 
+_FIELDS = frozenset(
+    {"firstName", "lastName", "username", "language", "timezone", "location", "age", "interests"}
+    | {"purchaseHistory", "lastPurchase"}
+)
+"""What a template may ask for, beside `attributes.<key>`."""
 _PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z][\w-]*(?:\.[\w-]+)?)\s*(?:\|([^{}]*))?\}\}")
 _MARKDOWN = re.compile(r"([_*\[\]()~`>#+\-=|{}.!\\])")
 _TAG = re.compile(r"<[^>]*>")
@@ -33,9 +37,10 @@ class MissingField(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """One gap: the contact's field and what stands there without a value."""
+    """One gap: the contact's field or attribute ("": none has it), and what stands there without a value."""
 
-    field: str
+    name: str
+    attribute: bool
     default: str | None
 
 
@@ -44,10 +49,17 @@ Piece = str | Placeholder
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A compiled text."""
+    """A compiled text. `visible`: it shows something whatever the values are."""
 
     pieces: tuple[Piece, ...]
     parse_mode: ParseMode
+    visible: bool
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields that it asks for, as templates write them."""
+        gaps = [piece for piece in self.pieces if isinstance(piece, Placeholder) and piece.name]
+        return frozenset(f"attributes.{gap.name}" if gap.attribute else gap.name for gap in gaps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +70,7 @@ class CompiledMessage:
     own: Template
     variations: tuple[tuple[str, Template], ...]
     weights: tuple[float, ...]
+    fields: frozenset[str]
 
     def choose(self, seed: str, contact_id: str) -> tuple[str | None, Template]:
         """The variation's id (None: the own content) and text for this contact."""
@@ -68,13 +81,16 @@ class CompiledMessage:
 def compile_message(message: FrozenMessage) -> CompiledMessage:
     """Compile a frozen message once for all its contacts."""
     mode, personal = message.parse_mode, message.personalization
+    own = compile_template(message.content, mode, personal)
+    variations = tuple(
+        (item.id, compile_template(item.content, mode, personal)) for item in message.variations
+    )
     return CompiledMessage(
         message_id=message.id,
-        own=compile_template(message.content, mode, personal),
-        variations=tuple(
-            (item.id, compile_template(item.content, mode, personal)) for item in message.variations
-        ),
+        own=own,
+        variations=variations,
         weights=tuple(item.weight for item in message.variations),
+        fields=own.fields.union(*(template.fields for _, template in variations)),
     )
 
 
@@ -85,29 +101,51 @@ def compile_template(content: str, mode: ParseMode, personal: Personalization) -
     for match in _PLACEHOLDER.finditer(content):
         if not _filled(match[1], personal):
             continue
-        pieces += [content[end : match.start()], Placeholder(match[1], match[2])]
+        pieces += [content[end : match.start()], _placeholder(match[1], match[2])]
         end = match.end()
     pieces.append(content[end:])
-    return Template(tuple(piece for piece in pieces if piece != ""), mode)
+    fixed = "".join(piece for piece in pieces if isinstance(piece, str))
+    return Template(tuple(piece for piece in pieces if piece != ""), mode, visible_length(fixed, mode) > 0)
 
 
 def _filled(field: str, personal: Personalization) -> bool:
     return personal.enabled and (personal.fields is None or field in personal.fields)
 
 
-def render(template: Template, values: Mapping[str, str]) -> str:
-    """The text for one contact. Raises MissingField."""
-    escape = _ESCAPES[template.parse_mode]
+def _placeholder(path: str, default: str | None) -> Placeholder:
+    """What no contact has is a gap all the same: its default stands there, or it is missing."""
+    field, _, key = path.partition(".")
+    if field == "attributes" and key:
+        return Placeholder(key, attribute=True, default=default)
+    return Placeholder(path if path in _FIELDS else "", attribute=False, default=default)
+
+
+def render(template: Template, fields: Mapping[str, Any]) -> str:
+    """The text for one contact, from its fields by the API's names. Raises MissingField."""
+    escape, attributes = _ESCAPES[template.parse_mode], fields.get("attributes", {})
     parts: list[str] = []
     for piece in template.pieces:
         if isinstance(piece, str):
             parts.append(piece)
             continue
-        value = values.get(piece.field) or piece.default
-        if value is None:
-            raise MissingField(piece.field)
-        parts.append(escape(value))
+        value = (attributes if piece.attribute else fields).get(piece.name)
+        text = (value if isinstance(value, str) else _as_text(value)) or piece.default
+        if text is None:
+            raise MissingField
+        parts.append(escape(text))
     return "".join(parts)
+
+
+def length_fault(text: str, template: Template) -> str | None:
+    """The code of a text of `template` that Telegram does not take for its length.
+
+    Most texts need no look at their markup: it only ever makes what is seen shorter.
+    """
+    if len(text) > MAX_LENGTH and visible_length(text, template.parse_mode) > MAX_LENGTH:
+        return "MESSAGE_TOO_LONG"
+    if not template.visible and visible_length(text, template.parse_mode) == 0:
+        return "MESSAGE_EMPTY"
+    return None
 
 
 def visible_length(text: str, mode: ParseMode) -> int:
@@ -117,24 +155,6 @@ def visible_length(text: str, mode: ParseMode) -> int:
     if mode == "MarkdownV2":
         return len(_ESCAPED.sub(r"\1", text).strip())
     return len(text.strip())
-
-
-def values_of(contact: Contact) -> dict[str, str]:
-    """The contact's fields by the names that templates use; a field without a value is absent."""
-    raw: dict[str, Any] = {
-        "firstName": contact.first_name,
-        "lastName": contact.last_name,
-        "username": contact.username,
-        "language": contact.language,
-        "timezone": contact.timezone,
-        "location": contact.location,
-        "age": contact.age,
-        "interests": contact.interests,
-        "purchaseHistory": contact.purchase_history,
-        "lastPurchase": contact.last_purchase,
-        **{f"attributes.{key}": value for key, value in contact.attributes.items()},
-    }
-    return {name: text for name, value in raw.items() if (text := _as_text(value))}
 
 
 def _as_text(value: Any) -> str:

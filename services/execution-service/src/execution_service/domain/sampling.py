@@ -42,6 +42,8 @@ def choose_variation(seed: str, message_id: str, contact_id: str, weights: Seque
 
     `weights` are percent, at most 100 together; what they leave belongs to the own content.
     """
+    if not weights:
+        return None
     point = fraction(seed, message_id, contact_id) * 100
     upper = 0.0
     for index, weight in enumerate(weights):
