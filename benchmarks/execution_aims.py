@@ -33,7 +33,7 @@ def aims(whole: dict[str, Any]) -> list[str]:
     memory = worker_memory(whole)
     speed, ratio = fastest["perSecond"], ratios(whole, fastest)[1]
     growth = memory[largest] / memory[min(memory)]
-    stored = sum(runs[0]["bytes"].values())
+    stored = sum(max(0.0, size) for size in runs[0]["bytes"].values())
     rows: list[tuple[str, str, str, bool]] = [
         ("recipients/s", "≥ 15,000", f"{speed:,.0f}", speed >= 15_000),
         ("of the fastest client's bare loop", "≥ 60 %", f"{ratio:.0%}", ratio >= 0.6),
