@@ -66,7 +66,7 @@ async def test_rules_about_true_and_about_one_are_not_taken_for_each_other(audie
 async def test_what_was_not_asked_for_longest_is_forgotten_first(
     audience: Audience, chunks_read: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measure_audience, "REMEMBERED", 80)
+    monkeypatch.setattr(measure_audience, "REMEMBERED", 2 * 40 * 5)
     rules = [read_rule([], {"ageRange": [0, most]}, []) for most in (9, 19, 29)]
     for rule in rules:
         await audience.measure.current("acme", rule)

@@ -3,7 +3,8 @@
 Contacts are numbered (`Contact.ordinal`) and lie in chunks of CHUNK_SIZE. A chunk keeps, for every field, a
 column: value → the set of positions that have it. A rule is then a few unions and intersections of sets,
 and counting is counting bits: 4,096 contacts take some ten microseconds, whoever they are.
-A set is stored as bytes: of few positions two bytes each, of many one bit for each position of the chunk.
+A set is stored as bytes: of few positions two bytes each, of many one bit for each position of the chunk;
+its length tells which.
 Values are keyed with their kind, so true, 1 and "1" stay apart, and 1 and 1.0 are one, as in JSON.
 """
 
@@ -17,7 +18,8 @@ from execution_service.domain.suppression import SUPPRESSIONS, suppression
 
 CHUNK_SIZE = 4096
 _DENSE_BYTES = CHUNK_SIZE // 8
-_SPARSE_MOST = _DENSE_BYTES // 2 - 1  # one position more would take as much as the bits, or look like them
+_SPARSE_MOST = 63
+"""Bits are larger than so many numbers, but read some ten times faster than more of them."""
 
 Key = tuple[str, Scalar]
 Column = dict[Key, bytes]
@@ -151,10 +153,8 @@ class Tally:
     by_segment: Mapping[str, int]
 
     @classmethod
-    def of(cls, rule: AudienceRule, chunks: Iterable[Counts]) -> "Tally":
-        """The sum over `chunks`."""
-        width = 2 + 2 * len(SUPPRESSIONS) + len(rule.segments)
-        sums = [sum(column) for column in zip(*chunks, strict=True)] or [0] * width
+    def of(cls, rule: AudienceRule, sums: Sequence[int]) -> "Tally":
+        """From chunks' numbers, summed one by one."""
         codes = len(SUPPRESSIONS)
         return cls(
             sums[0],
@@ -165,11 +165,16 @@ class Tally:
         )
 
 
+def width(rule: AudienceRule) -> int:
+    """How many numbers a chunk has for `rule`."""
+    return 2 + 2 * len(SUPPRESSIONS) + len(rule.segments)
+
+
 def count(columns: Mapping[str, Column], rule: AudienceRule) -> Counts:
     """The chunk's numbers. `columns` has those of `rule.fields` and COUNTED_FIELDS that exist."""
     meant = select(columns, rule)
     if not meant:
-        return (0,) * (2 + 2 * len(SUPPRESSIONS) + len(rule.segments))
+        return (0,) * width(rule)
     test = meant & testers(columns)
     suppressed = [skipped(columns, code) for code in SUPPRESSIONS]
     return (
