@@ -103,7 +103,7 @@ class Telegram:
         calm = {
             "bot_per_second": 0, "paid_per_second": 0, "chat_per_second": 0, "group_per_minute": 0, "blocked_share": 0,
             "not_found_share": 0, "server_error_share": 0, "dropped_share": 0, "slow_share": 0,
-            "burst_429_every_seconds": 0, "unauthorized_tokens": [], "blocked_chats": [],
+            "burst_429_every_seconds": 0, "unauthorized_tokens": [], "blocked_chats": [], "not_found_chats": [],
         }  # fmt: skip
         httpx.patch(f"{self.url}/config", json={**calm, **settings}).raise_for_status()
 

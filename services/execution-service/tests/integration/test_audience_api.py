@@ -77,6 +77,8 @@ ROUTES = [
     ("GET", "/segments", None, "viewer"),
     ("GET", "/segments/s1", None, "viewer"),
     ("GET", "/campaigns/camp_1/audience", None, "viewer"),
+    ("GET", "/campaigns/camp_1/progress/stream", None, "viewer"),
+    ("GET", "/campaigns/camp_1/executions", None, "viewer"),
     ("POST", "/bots", BOT, "admin"),
     ("GET", "/bots", None, "admin"),
     ("GET", "/bots/b1", None, "admin"),
