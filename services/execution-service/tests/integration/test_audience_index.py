@@ -195,7 +195,8 @@ async def test_a_stale_fold_is_refused_though_the_newer_one_had_no_column_to_wri
                 await put(wiring, 1, location="US")
                 newest = (await wiring.changes.waiting("acme"))[1:]
                 only_it = await wiring.changes.read(newest)
-                await folding(wiring)._fold(only_it)
+                async for _ in folding(wiring)._fold(only_it):
+                    pass
             return found
 
     stale = Interrupted()

@@ -44,18 +44,20 @@ class FoldContacts:
     async def oldest(self) -> int:
         """Fold the oldest changes of all organisations; how many there were."""
         changes = await self._changes.oldest(CONTACTS_AT_ONCE)
-        await self._fold(changes)
+        async for _ in self._fold(changes):
+            pass
         return len(changes)
 
     async def catch_up(self, org: str) -> AsyncIterator[None]:
-        """Fold all changes of `org` that are there now; yields between steps, so that leases may be renewed.
+        """Fold all changes of `org` that are there now; yields after each chunk, for leases to be renewed.
 
         Who asks for an audience after it is over sees every contact that was acknowledged before.
         """
         waiting = await self._changes.waiting(org)
         for begin in range(0, len(waiting), CHANGES_AT_ONCE):
-            await self._fold(await self._changes.read(waiting[begin : begin + CHANGES_AT_ONCE]))
-            yield
+            some = await self._changes.read(waiting[begin : begin + CHANGES_AT_ONCE])
+            async for _ in self._fold(some):
+                yield
 
     async def catch_up_within(self, org: str, seconds: float) -> None:
         """Fold what is there now, as far as it goes in that time."""
@@ -66,13 +68,14 @@ class FoldContacts:
         except TimeoutError:
             log.info("audience.behind", org=org)
 
-    async def _fold(self, changes: Sequence[ContactChange]) -> None:
+    async def _fold(self, changes: Sequence[ContactChange]) -> AsyncIterator[None]:
         touched: dict[tuple[str, int], dict[int, str]] = {}
         for change in changes:
             for ordinal, contact_id in change.contacts:
                 touched.setdefault((change.org, ordinal // CHUNK_SIZE), {})[ordinal] = contact_id
         for (org, number), people in touched.items():
             await self._fold_chunk(org, number, people)
+            yield
         if changes:
             await self._changes.remove(changes)
 
