@@ -109,13 +109,7 @@ async def statistics_equal_the_ledger(engine: Any, *execution_ids: str) -> None:
 
 def configure(engine: Any, **faults: Any) -> None:
     """The faults given, and no others."""
-    none: dict[str, Any] = {
-        "blocked_chats": [],
-        "not_found_chats": [],
-        "dropped_share": 0,
-        "unauthorized_tokens": [],
-    }
-    engine.telegram.configure(**{**none, **faults})
+    engine.telegram.configure(**faults)
 
 
 async def test_a_retry_goes_to_those_who_failed_for_that_reason_and_to_nobody_else(engine: Any) -> None:
