@@ -16,6 +16,7 @@ from execution_service.application.record_window import RecordWindow
 from execution_service.application.run_shard import RunPolicy, RunShard
 from execution_service.application.send_window import SendTiming, SendWindow
 from execution_service.application.silence import Silence
+from execution_service.application.turns import Turns
 from execution_service.bootstrap_engine import EngineWiring
 from execution_service.metrics_engine import PrometheusObserver
 from execution_service.settings_engine import EngineSettings
@@ -57,6 +58,13 @@ class Worker:
         return RunShard(
             executions=wiring.executions,
             shards=wiring.shards,
+            turns=Turns(
+                executions=wiring.executions,
+                shards=wiring.shards,
+                clock=clock,
+                lease_seconds=settings.shard_lease_seconds,
+                look_seconds=settings.turn_seconds,
+            ),
             ledger=wiring.ledger,
             senders=wiring.senders,
             limiter=limiter,

@@ -26,6 +26,8 @@ class EngineSettings(Settings):
     """After so long without a sign of life another worker takes the shard."""
     shard_slice_seconds: float = Field(default=10, gt=0)
     """How long a shard may keep its runner while others wait."""
+    turn_seconds: float = Field(default=0.5, gt=0)
+    """How often a process looks which executions have need of its runners."""
     shard_patience_seconds: float = Field(default=1, gt=0)
     """A shard that must wait longer is put back."""
     intent_seconds: float = Field(default=0.15, gt=0)

@@ -54,6 +54,7 @@ class MongoShards:
         """Create the indexes."""
         await self._shards.create_index([("dueAt", 1)])
         await self._shards.create_index([("executionId", 1), ("state", 1)])
+        await self._shards.create_index([("executionId", 1), ("dueAt", 1)])
 
     async def add(
         self,
@@ -127,10 +128,19 @@ class MongoShards:
         await self._contacts.insert_one(people, session=session)
         await self._shards.insert_one(row, session=session)
 
-    async def lease(self, owner: str, *, now: datetime, seconds: float, deadline: float) -> ShardLease | None:
-        """Take the one that has waited longest, or whose lease has expired."""
+    async def lease(
+        self,
+        owner: str,
+        *,
+        now: datetime,
+        seconds: float,
+        deadline: float,
+        execution_id: str | None = None,
+    ) -> ShardLease | None:
+        """Take the one (of an execution) that has waited longest, or whose lease has expired."""
+        due: Document = {"dueAt": {"$lte": now}}
         row = await self._shards.find_one_and_update(
-            {"dueAt": {"$lte": now}},
+            due if execution_id is None else {"executionId": execution_id, **due},
             {
                 "$set": {"state": "leased", "owner": owner, "dueAt": now + timedelta(seconds=seconds)},
                 "$inc": {"epoch": 1},

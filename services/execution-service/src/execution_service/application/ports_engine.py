@@ -204,8 +204,16 @@ class Shards(Protocol):
         """A new shard of contacts that are all to be tried again at the same step."""
         ...
 
-    async def lease(self, owner: str, *, now: datetime, seconds: float, deadline: float) -> ShardLease | None:
-        """Take the one that has waited longest, or whose lease has expired."""
+    async def lease(
+        self,
+        owner: str,
+        *,
+        now: datetime,
+        seconds: float,
+        deadline: float,
+        execution_id: str | None = None,
+    ) -> ShardLease | None:
+        """Take the one (of an execution) that has waited longest, or whose lease has expired."""
         ...
 
     async def renew(self, lease: ShardLease, *, until: datetime) -> None:

@@ -32,6 +32,7 @@ from execution_service.application.prepare_window import Prepared, PrepareWindow
 from execution_service.application.record_window import RecordWindow
 from execution_service.application.send_window import SendWindow
 from execution_service.application.silence import Silence
+from execution_service.application.turns import Turns
 from execution_service.application.watch_execution import ExecutionWatch
 from execution_service.domain.execution import Execution
 from execution_service.domain.outcomes import Final
@@ -76,6 +77,7 @@ class RunShard:
         *,
         executions: Executions,
         shards: Shards,
+        turns: Turns,
         ledger: Ledger,
         senders: Senders,
         limiter: Limiter,
@@ -91,6 +93,7 @@ class RunShard:
     ) -> None:
         self._executions = executions
         self._shards = shards
+        self._turns = turns
         self._ledger = ledger
         self._senders = senders
         self._limiter = limiter
@@ -106,9 +109,7 @@ class RunShard:
 
     async def run_once(self, owner: str) -> bool:
         """Lease a shard as `owner` and run it; False when none is due."""
-        seconds = self._policy.lease_seconds
-        deadline = asyncio.get_running_loop().time() + seconds
-        lease = await self._shards.lease(owner, now=self._clock.now(), seconds=seconds, deadline=deadline)
+        lease = await self._turns.lease(owner)
         if lease is None:
             return False
         try:
@@ -119,6 +120,8 @@ class RunShard:
         except Exception as error:
             log.error("shard.interrupted", shard_id=lease.shard_id, exc_info=error)
             await self._release(lease, 1.0)
+        finally:
+            self._turns.left(lease)
         return True
 
     async def _run(self, lease: ShardLease) -> None:
@@ -134,7 +137,8 @@ class RunShard:
             await self._record.abandon(lease, execution, abandoned)
         slice_end = asyncio.get_running_loop().time() + self._policy.slice_seconds
         while not lease.state.done:
-            if self._stopping.is_set() or asyncio.get_running_loop().time() > slice_end:
+            over = self._stopping.is_set() or asyncio.get_running_loop().time() > slice_end
+            if over or await self._turns.give_way(lease):
                 await self._release(lease, 0)
                 return
             await watch.refresh()

@@ -1,0 +1,104 @@
+"""Which execution a free runner of this process serves next.
+
+The limiter shares a bot's rate between the executions that ask for it, so each must have somebody who asks:
+shards in the order of their due times would let a long execution hold all runners while a short one waits
+behind every shard of it. So a free runner goes to the execution with the fewest runners here, and one whose
+execution has more than another's gives its shard back, between two windows, when that other one waits.
+"""
+
+import asyncio
+import math
+from collections import Counter
+
+from service_kit.clock import Clock
+
+from execution_service.application.ports_engine import Executions, ShardLease, Shards
+
+_PAUSE_SECONDS = 0.1
+"""Between two runners that give way: the first one's effect must be seen."""
+
+
+class Turns:
+    """Shares the runners of one process between the executions underway, looked up every `look_seconds`."""
+
+    def __init__(
+        self,
+        *,
+        executions: Executions,
+        shards: Shards,
+        clock: Clock,
+        lease_seconds: float,
+        look_seconds: float,
+    ) -> None:
+        self._executions = executions
+        self._shards = shards
+        self._clock = clock
+        self._lease_seconds = lease_seconds
+        self._look_seconds = look_seconds
+        self._underway: list[str] = []
+        self._looked = self._gave_way = -math.inf
+        self._runners: Counter[str] = Counter()
+        self._served: dict[str, float] = {}
+        self._nothing_until: dict[str, float] = {}
+
+    async def lease(self, owner: str) -> ShardLease | None:
+        """A shard for a free runner, of whose execution has most need of one; None when none is due."""
+        await self._look()
+        for execution_id in self._by_need():
+            lease = await self._lease(owner, execution_id)
+            if lease is not None:
+                return lease
+            self._nothing_until[execution_id] = self._now() + self._look_seconds
+        # What the last look did not show, or must only be parked.
+        return await self._lease(owner, None)
+
+    def left(self, lease: ShardLease) -> None:
+        """The runner is free again."""
+        self._runners[lease.execution_id] -= 1
+
+    async def give_way(self, lease: ShardLease) -> bool:
+        """Whether another execution has more need of this runner."""
+        await self._look()
+        now, mine = self._now(), lease.execution_id
+        needy = next((other for other in self._by_need() if other != mine), None)
+        if needy is None or self._runners[mine] < self._runners[needy] + 2:
+            return False
+        if now < self._gave_way + _PAUSE_SECONDS:
+            return False
+        self._gave_way = now
+        return True
+
+    async def _lease(self, owner: str, execution_id: str | None) -> ShardLease | None:
+        deadline = self._now() + self._lease_seconds
+        lease = await self._shards.lease(
+            owner,
+            now=self._clock.now(),
+            seconds=self._lease_seconds,
+            deadline=deadline,
+            execution_id=execution_id,
+        )
+        if lease is not None:
+            self._runners[lease.execution_id] += 1
+            self._served[lease.execution_id] = self._now()
+        return lease
+
+    def _by_need(self) -> list[str]:
+        """Executions that may have a shard to lease: the fewest runners first, then the longest without."""
+        now = self._now()
+        waiting = [name for name in self._underway if self._nothing_until.get(name, 0) <= now]
+        return sorted(waiting, key=lambda name: (self._runners[name], self._served.get(name, 0)))
+
+    async def _look(self) -> None:
+        now = self._now()
+        if now < self._looked + self._look_seconds:
+            return
+        self._looked = now
+        self._underway = [standing.execution_id for standing in await self._executions.underway()]
+        known = set(self._underway)
+        self._runners = +self._runners
+        self._served = {name: at for name, at in self._served.items() if name in known}
+        self._nothing_until = {name: at for name, at in self._nothing_until.items() if name in known}
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,159 @@
+"""Four worker processes on one bot: the rate is kept, used and shared, as dispatches and arrivals tell."""
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from execution_service.bootstrap_engine import make_planner
+from pydantic import SecretStr
+from redis.asyncio import Redis
+from service_kit.testing.waiting import eventually
+
+pytestmark = pytest.mark.integration
+WORKERS = 4
+RATE = 150
+SCRIPT = Path(__file__).with_name("worker_process.py")
+
+
+class Fleet:
+    """Worker processes and what they have written down."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = files
+
+    def _lines(self, kind: str) -> list[list[str]]:
+        lines = [
+            line.split() for file in self._files if file.exists() for line in file.read_text().splitlines()
+        ]
+        return [line for line in lines if line[0] == kind and len(line) == (3 if kind == "sent" else 2)]
+
+    def sent(self) -> list[tuple[float, int]]:
+        """Dispatches in their order: time and chat."""
+        return sorted((float(at), int(chat)) for _, at, chat in self._lines("sent"))
+
+    def asleep(self) -> float:
+        """Seconds that a worker had less than the run lasted, on average."""
+        return sum(float(line[1]) for line in self._lines("stall")) / len(self._files)
+
+    async def has_sent(self, count: int) -> list[tuple[float, int]]:
+        """The dispatches, once there are so many."""
+
+        async def sent() -> list[tuple[float, int]]:
+            return self.sent()
+
+        return await eventually(sent, lambda found: len(found) >= count, seconds=60)
+
+
+@asynccontextmanager
+async def fleet(engine: Any, folder: Path) -> AsyncIterator[Fleet]:
+    """Four of them, stopped as SIGTERM does."""
+    settings = {
+        name: value.get_secret_value() if isinstance(value, SecretStr) else value
+        for name, value in dict(engine.wiring.engine_settings).items()
+    }
+    settings["window_size"] = 10  # shares are even to a window
+    files = [folder / f"{number}.txt" for number in range(WORKERS)]
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(SCRIPT),
+            json.dumps(settings, default=str),
+            engine.database.name,
+            file.stem,
+            str(file),
+        )
+        for file in files
+    ]
+    try:
+        yield Fleet(files)
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        for process in processes:
+            await process.wait()
+
+
+def most_in_a_second(times: Sequence[float]) -> int:
+    """The greatest number in any half-open second."""
+    begin = most = 0
+    for end, at in enumerate(times):
+        while at - times[begin] >= 1:
+            begin += 1
+        most = max(most, end - begin + 1)
+    return most
+
+
+async def planned(engine: Any, segment: str, chats: range, **options: Any) -> None:
+    """An execution to the chats, planned to the end."""
+    await engine.contacts(chats, segments=[segment])
+    await engine.accept(engine.started(segments=[segment], bots=[engine.slow], **options))
+    assert await make_planner(engine.wiring).run_once("planner")
+
+
+def kept(engine: Any, sent: Sequence[tuple[float, int]]) -> None:
+    """No second holds more dispatches than the rate, and none more arrivals than 5 % above it.
+
+    But for what took longer than 5 % of a second to arrive: this machine has other work.
+    """
+    assert most_in_a_second([at for at, _ in sent]) <= RATE
+    assert set(Counter(chat for _, chat in sent).values()) == {1}
+    dispatched = {chat: at for at, chat in sent}
+    arrivals = sorted((row["at"], row["chat_id"]) for row in engine.sends(engine.slow))
+    prompt = [at for at, chat in arrivals if at - dispatched[chat] <= 0.05]
+    print("prompt", len(prompt), "of", len(arrivals), most_in_a_second([at for at, _ in arrivals]))
+    assert most_in_a_second(prompt) <= RATE * 1.05
+
+
+async def test_the_rate_is_kept_used_and_shared_and_a_short_campaign_does_not_wait_for_long_ones(
+    engine: Any, tmp_path: Path
+) -> None:
+    engine.slow = await engine.new_bot(per_second=RATE)
+    priorities = {"low": range(1, 501), "normal": range(1001, 2001), "high": range(3001, 5001)}
+    short = range(9001, 9061)
+    for priority, chats in priorities.items():
+        await planned(engine, priority, chats, priority=priority)
+    async with fleet(engine, tmp_path) as workers:
+        await workers.has_sent(4 * RATE)
+        await planned(engine, "short", short)
+        began = len(workers.sent())
+        await workers.has_sent(began + 5 * RATE)
+        sent, end = workers.sent(), time.time()
+    kept(engine, workers.sent())
+
+    start = sent[0][0]
+    lasted = end - start - workers.asleep()
+    print(f"used {len(sent) / RATE / lasted:.3f} of {lasted:.2f} s, asleep {workers.asleep():.2f} s")
+    assert len(sent) >= 0.97 * RATE * lasted
+
+    counts = {name: sum(chat in chats for _, chat in sent) for name, chats in priorities.items()}
+    print(counts)
+    for name, weight in {"low": 1, "normal": 2, "high": 4}.items():
+        assert counts[name] / sum(counts.values()) == pytest.approx(weight / 7, rel=0.05)
+
+    places = [place for place, (_, chat) in enumerate(sent) if chat in short]
+    assert len(places) == len(short)
+    print(f"short: planned at {began}, sent from {places[0]} to {places[-1]}")
+    # Its fair share is 2 of 9: it is through after 4.5 times its size, and begins within a second or two.
+    assert places[-1] - places[0] <= 1.5 * 4.5 * len(short)
+    assert places[0] - began <= 2 * RATE
+
+
+async def test_an_emptied_limiter_lets_nothing_through_that_is_too_much(engine: Any, tmp_path: Path) -> None:
+    engine.slow = await engine.new_bot(per_second=RATE)
+    await planned(engine, "seg", range(1, 3_001))
+    redis: Redis = Redis.from_url(engine.wiring.engine_settings.redis_url.get_secret_value())
+    async with fleet(engine, tmp_path) as workers:
+        for count in (RATE, 3 * RATE, 5 * RATE):
+            await workers.has_sent(count)
+            await redis.delete(*[key async for key in redis.scan_iter(f"*{engine.slow.telegram_id}*")])
+        await workers.has_sent(6 * RATE)
+    await redis.aclose()
+    kept(engine, workers.sent())
