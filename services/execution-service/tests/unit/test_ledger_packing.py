@@ -17,7 +17,7 @@ from execution_service.adapters.ledger_packing import (
 )
 from execution_service.domain.outcomes import MESSAGES, STATUSES, Final
 from execution_service.domain.retrying import Former, Place
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 SINCE = datetime(2026, 6, 1, tzinfo=UTC)
@@ -36,17 +36,20 @@ FINALS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(CONTACT_IDS))
 def test_contact_ids_come_back_in_their_order(contact_ids: list[str]) -> None:
     assert unpack_contacts(pack_contacts(contact_ids)) == contact_ids
 
 
+@settings(deadline=None)
 @given(st.lists(POSITIONS))
 def test_positions_come_back_in_their_order(positions: list[int]) -> None:
     assert unpack_positions(pack_positions(positions)) == positions
     assert unpack_positions(pack_positions(cast(list[int], tuple(positions)))) == positions
 
 
+@settings(deadline=None)
 @given(st.lists(FINALS))
 def test_outcomes_come_back_as_they_were(finals: list[Final]) -> None:
     assert unpack_outcomes(pack_outcomes(finals, since=SINCE), since=SINCE) == finals
@@ -69,6 +72,7 @@ def test_an_outcome_takes_a_handful_of_bytes() -> None:
     assert len(pack_outcomes(finals, since=SINCE)) < 13 * len(finals)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.builds(
