@@ -8,8 +8,8 @@ from execution_service.settings import Settings
 class EngineSettings(Settings):
     """Read from the environment, once, in bootstrap."""
 
-    shard_size: int = Field(default=500, ge=1, le=10_000)
-    """Contacts in a shard."""
+    shard_size: int = Field(default=2_000, ge=1, le=10_000)
+    """Contacts in a shard at most; the first shards of an execution are smaller."""
     planners: int = Field(default=2, ge=1)
     """Executions that one process plans side by side."""
     plan_lease_seconds: float = Field(default=10, gt=0)
@@ -20,8 +20,9 @@ class EngineSettings(Settings):
 
     worker_runners: int = Field(default=8, ge=1)
     """Shards that one process sends side by side."""
-    window_size: int = Field(default=100, ge=1, le=1_000)
-    """Contacts in a window at most: what a crash may leave unknown."""
+    window_size: int = Field(default=250, ge=1, le=1_000)
+    """Contacts in a window at most, but no more than the bot may send in a quarter of a second (7 at 30 a
+    second, 250 at 1,000): what a crash may leave unknown, for each runner."""
     shard_lease_seconds: float = Field(default=15, gt=5)
     """After so long without a sign of life another worker takes the shard."""
     shard_slice_seconds: float = Field(default=10, gt=0)

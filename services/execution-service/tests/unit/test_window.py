@@ -17,7 +17,14 @@ from execution_service.domain.outcomes import (
     ServerFailed,
     settle,
 )
-from execution_service.domain.window import ShardState, candidates, close_window, next_due, open_window
+from execution_service.domain.window import (
+    ShardState,
+    candidates,
+    close_window,
+    next_due,
+    open_window,
+    shard_size,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -111,3 +118,11 @@ def _results(
 def _pending(state: ShardState) -> int:
     """Contacts without an outcome: untried, waiting, or through this step and not the last."""
     return state.length - state.next + len(state.retry) + len(state.passed)
+
+
+def test_a_small_execution_has_several_shards_and_a_large_one_few() -> None:
+    sizes = [shard_size(number, most=2_000) for number in range(100)]
+    assert sizes[:9] == [125] * 4 + [250] * 4 + [500]
+    assert set(sizes[16:]) == {2_000}
+    assert {shard_size(number, most=50) for number in range(100)} == {50}
+    assert shard_size(10**9, most=10_000) == 10_000

@@ -22,6 +22,7 @@ from execution_service.application.ports_sending import Senders
 from execution_service.domain.audience import AudienceRule
 from execution_service.domain.execution import Execution, Plan
 from execution_service.domain.sampling import in_sample, share_out
+from execution_service.domain.window import shard_size
 
 log = get_logger()
 
@@ -107,7 +108,8 @@ class PlanExecution:
         ):
             if member.contact_id and in_sample(seed, member.contact_id, options.target_percentage):
                 held.append(member.contact_id)
-            if len(held) == self._shard_size * execution.parts:
+            round_ = plan.shards // execution.parts
+            if len(held) >= shard_size(round_, most=self._shard_size) * execution.parts:
                 plan = await self._commit(lease, plan, held, member.key)
                 held, renewed = [], self._clock.now()
             elif self._clock.now() - renewed > self._lease / 3:

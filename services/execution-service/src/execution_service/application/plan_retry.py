@@ -15,6 +15,7 @@ from execution_service.application.retried_contacts import RetriedContacts
 from execution_service.domain.execution import Plan
 from execution_service.domain.retrying import Retried
 from execution_service.domain.sampling import share_out
+from execution_service.domain.window import shard_size
 
 
 class PlanRetry:
@@ -49,8 +50,9 @@ class PlanRetry:
         renewed = self._clock.now()
         async for contact in self._retried.walk(execution, after=plan.last_key):
             if contact is not None:
-                most = self._shard_size * execution.parts
-                if held and (len(held) == most or contact.step != held[0].step):
+                round_ = plan.shards // execution.parts
+                most = shard_size(round_, most=self._shard_size) * execution.parts
+                if held and (len(held) >= most or contact.step != held[0].step):
                     plan = await self._commit(lease, plan, held)
                     held, renewed = [], self._clock.now()
                 held.append(contact)

@@ -40,8 +40,8 @@ from execution_service.domain.window import candidates, next_due
 
 log = get_logger()
 
-SKIPPED_AT_ONCE = 1_000
-"""Contacts in a window that sends nothing."""
+SKIPPED_AT_ONCE = 10_000
+"""Contacts in a window that sends nothing: all of a shard."""
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
 

@@ -61,6 +61,19 @@ class ShardState:
         return place if self.queue is None else self.queue[place]
 
 
+_FIRST_SHARDS = 125
+_GROWS_EVERY = 4
+
+
+def shard_size(number: int, *, most: int) -> int:
+    """How many contacts the shard `number` of an execution gets, at most `most`.
+
+    The first ones are small, so that a small execution is shared among runners: one alone waits for answers
+    half of the time. Later ones grow, so that a large execution has few to lease and to sum.
+    """
+    return min(most, _FIRST_SHARDS << min(number // _GROWS_EVERY, 16))
+
+
 def candidates(state: ShardState, *, limit: int, now: datetime) -> list[Candidate]:
     """At most `limit` contacts whose turn it is: those due again first, then untried ones."""
     due = [item.candidate for item in state.retry if item.due <= now][:limit]
