@@ -35,7 +35,13 @@ def progress_parts(wiring: Wiring) -> ProgressParts:
     find = FindExecution(executions, clock=wiring.clock, wait_seconds=YOUNG_WAIT_SECONDS)
     pages = MongoLedgerPages(wiring.database)
     show = ShowProgress(
-        find=find, shards=shards, ledger=MongoLedger(wiring.database), pages=pages, clock=wiring.clock
+        find=find,
+        executions=executions,
+        bots=wiring.bots,
+        shards=shards,
+        ledger=MongoLedger(wiring.database),
+        pages=pages,
+        clock=wiring.clock,
     )
     follow = FollowProgress(show, seconds=LOOK_SECONDS, quiet_seconds=QUIET_SECONDS)
     wiring.at_stop.append(follow.close)

@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from contracts.events.campaign import AudienceDefinition, ExecutionOptions, ExecutionSnapshot, FrozenMessage
-from execution_service.domain.execution import Execution, Plan, ShardSums
-from execution_service.domain.progress import IDLE, measure
+from execution_service.domain.execution import BotRef, Execution, Plan, ShardSums
+from execution_service.domain.progress import IDLE, bot_share, measure
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,6 +43,21 @@ def test_nothing_is_promised_while_the_audience_is_still_walked_or_nothing_was_s
         shown = measure(execution, ShardSums(targeted=10), sent_lately=sent, now=NOW)
         assert shown.status == "running"
         assert shown.estimated_completion is None
+
+
+def test_before_anything_was_sent_the_bots_limits_and_the_share_of_them_tell_the_time() -> None:
+    bots = (BotRef("bot_1", 1), BotRef("bot_2", 2), BotRef("bot_3", 3))
+    options = ExecutionOptions(priority="high")
+    messages = [FrozenMessage(id=name, content="x") for name in ("a", "b")]
+    snapshot = RUNNING.snapshot.model_copy(update={"options": options, "messages": messages})
+    execution = replace(RUNNING, bots=bots, frozen=snapshot)
+    # Alone on the first, beside a low and a normal one on the second; the third is gone.
+    allowed = bot_share(execution, {1: 30, 2: 70}, {1: 4, 2: 7})
+    assert allowed == 30 + 40
+    sums = ShardSums(targeted=800, counts={"skipped": 100})
+    shown = measure(execution, sums, sent_lately=0, allowed=allowed, now=NOW)
+    assert shown.estimated_completion == NOW + timedelta(seconds=700 * 2 / 70)
+    assert measure(execution, sums, sent_lately=0, now=NOW).estimated_completion is None
 
 
 def test_what_has_ended_has_no_rate() -> None:

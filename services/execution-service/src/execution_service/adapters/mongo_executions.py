@@ -8,7 +8,8 @@ Three parties write: campaign events (`steer`), the planner (fenced by its lease
 (`close`). Each write names the status that it was decided for, so the later one finds out and decides again.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +24,7 @@ from service_kit.ports import Tx
 from execution_service.application.ports import Collision
 from execution_service.application.ports_engine import LeaseLost, PlanLease
 from execution_service.domain.execution import (
+    PRIORITY_WEIGHTS,
     UNDERWAY,
     BotRef,
     Execution,
@@ -106,6 +108,18 @@ class MongoExecutions:
         """The executions that workers may send."""
         rows = self._executions.find({"status": {"$in": sorted(UNDERWAY)}}, _STANDING)
         return [_standing(row) async for row in rows]
+
+    async def weights(self, telegram_ids: Sequence[int]) -> Mapping[int, int]:
+        """By Telegram's bot id: the sum of the weights of the executions that workers may send with it."""
+        sums: Counter[int] = Counter()
+        rows = self._executions.find(
+            {"status": {"$in": sorted(UNDERWAY)}, "bots.telegramId": {"$in": list(telegram_ids)}},
+            {"bots.telegramId": 1, "snapshot.options.priority": 1},
+        )
+        async for row in rows:
+            for bot in row["bots"]:
+                sums[bot["telegramId"]] += PRIORITY_WEIGHTS[row["snapshot"]["options"]["priority"]]
+        return sums
 
     async def latest(self, org: str, campaign_id: str, *, deleted_too: bool) -> tuple[bool, Execution | None]:
         """Whether the organisation has this campaign, and its latest execution."""

@@ -52,8 +52,8 @@ class RedisLimiter:
     async def reserve(self, sharer: Sharer, chats: Sequence[int], *, missed: Sequence[Slot] = ()) -> Grant:
         """Slots, a grant's at most; see the port. Raises LimiterUnavailable."""
         rate, kept = sharer.rate, pace(sharer.rate)
-        spacing = (1 + kept.early + kept.late) * 1e6 / rate
-        jitter = max(_ARRIVAL, kept.early + kept.late)
+        spacing = (1 + kept.spread) * 1e6 / rate
+        jitter = max(_ARRIVAL, kept.spread)
         chat_gap = (1 + jitter) * 1e6 / sharer.limits.per_chat_per_second
         group_gap = (60 + jitter) * 1e6 / sharer.limits.per_group_per_minute
         # A limit that the bot's own does not let anybody reach needs no looking after.

@@ -85,6 +85,10 @@ class Executions(Protocol):
         """The executions that workers may send."""
         ...
 
+    async def weights(self, telegram_ids: Sequence[int]) -> Mapping[int, int]:
+        """By Telegram's bot id: the sum of the weights of the executions that workers may send with it."""
+        ...
+
     async def latest(self, org: str, campaign_id: str, *, deleted_too: bool) -> tuple[bool, Execution | None]:
         """Whether the organisation has this campaign, and its latest execution."""
         ...

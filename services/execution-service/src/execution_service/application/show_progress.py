@@ -7,11 +7,13 @@ from datetime import timedelta
 from service_kit.clock import Clock
 
 from execution_service.application.find_execution import FindExecution
-from execution_service.application.ports_engine import Ledger, Shards
+from execution_service.application.ports import Bots
+from execution_service.application.ports_engine import Executions, Ledger, Shards
 from execution_service.application.ports_ledger_pages import LedgerPages, LedgerRow
 from execution_service.domain.errors_engine import CursorInvalid
+from execution_service.domain.execution import UNDERWAY, Execution
 from execution_service.domain.outcomes import STATUSES, Status
-from execution_service.domain.progress import IDLE, RATE_SECONDS, Progress, measure
+from execution_service.domain.progress import IDLE, RATE_SECONDS, Progress, bot_share, measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +30,19 @@ class ShowProgress:
     """Reads executions."""
 
     def __init__(
-        self, *, find: FindExecution, shards: Shards, ledger: Ledger, pages: LedgerPages, clock: Clock
+        self,
+        *,
+        find: FindExecution,
+        executions: Executions,
+        bots: Bots,
+        shards: Shards,
+        ledger: Ledger,
+        pages: LedgerPages,
+        clock: Clock,
     ) -> None:
         self._find = find
+        self._executions = executions
+        self._bots = bots
         self._shards = shards
         self._ledger = ledger
         self._pages = pages
@@ -51,7 +63,17 @@ class ShowProgress:
         now = self._clock.now()
         since = now - timedelta(seconds=RATE_SECONDS)
         sent = await self._ledger.sent_since(execution.execution_id, since)
-        return measure(execution, sums, sent_lately=sent, now=now)
+        waits = execution.status in UNDERWAY and not sent
+        allowed = await self._allowed(execution) if waits else 0
+        return measure(execution, sums, sent_lately=sent, allowed=allowed, now=now)
+
+    async def _allowed(self, execution: Execution) -> float:
+        """Messages a second by the limits of its bots and its share of them."""
+        weights = await self._executions.weights([bot.telegram_id for bot in execution.bots])
+        bots = [await self._bots.get(execution.org, bot.bot_id) for bot in execution.bots]
+        paid = execution.snapshot.allow_paid_broadcast
+        rates = {bot.telegram_id: bot.limits.rate(paid=paid) for bot in bots if bot is not None}
+        return bot_share(execution, rates, weights)
 
     async def recipients(
         self,

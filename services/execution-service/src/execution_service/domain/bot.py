@@ -31,19 +31,25 @@ class BotLimits:
 class Pace:
     """How exactly slots are kept, in seconds.
 
-    `early` and `late`: how far from its slot a message may be dispatched; slots are spaced for it, so that
-    no second holds more dispatches than the rate. `lead`: how long before its slot one is handed out.
+    `early` and `late`: how far from its slot a message may be dispatched. `leaving`: how long it takes then
+    until it is on its way. `lead`: how long before its slot one is handed out.
     `lanes`: how many messages of a window are under way at once (0: as many as their slots say).
     """
 
     early: float
     late: float
+    leaving: float
     lead: float
     lanes: int = 0
 
+    @property
+    def spread(self) -> float:
+        """Slots are spaced for so much, that no second holds more dispatches than the rate."""
+        return self.early + self.late + self.leaving
 
-_EXACT = Pace(early=0.0005, late=0.01, lead=0.06)
-_COARSE = Pace(early=0.0005, late=0.25, lead=0.0, lanes=24)
+
+_EXACT = Pace(early=0.0005, late=0.01, leaving=0.005, lead=0.06)
+_COARSE = Pace(early=0.0005, late=0.2, leaving=0.05, lead=0.0, lanes=24)
 _TELEGRAMS_MOST = 1_000
 
 

@@ -1,5 +1,6 @@
 """How far an execution is, from the sums over its shards."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -56,8 +57,25 @@ def shown_status(execution: Execution) -> ProgressStatus:
     return "running" if execution.status == "planning" else execution.status
 
 
-def measure(execution: Execution, sums: ShardSums, *, sent_lately: int, now: datetime) -> Progress:
-    """The progress of `execution`; `sent_lately` is messages of the last minute, or since it began."""
+def bot_share(execution: Execution, rates: Mapping[int, int], weights: Mapping[int, int]) -> float:
+    """Messages a second that its bots let `execution` send, beside the others underway.
+
+    `rates` and `weights` are by Telegram's bot id: messages a second, and the sum of the weights of the
+    executions that share it. A bot that is gone sends nothing.
+    """
+    mine = execution.weight
+    ids = [bot.telegram_id for bot in execution.bots]
+    return sum(rates.get(bot, 0) * mine / max(mine, weights.get(bot, 0)) for bot in ids)
+
+
+def measure(
+    execution: Execution, sums: ShardSums, *, sent_lately: int, allowed: float = 0, now: datetime
+) -> Progress:
+    """The progress of `execution`; `sent_lately` is messages of the last minute, or since it began.
+
+    `allowed`: messages a second that it may send, for the time to its end while nothing tells how many it
+    does send; 0 when unknown.
+    """
     status = shown_status(execution)
     running = status == "running"
     age = (now - (execution.started_at or execution.created_at)).total_seconds()
@@ -66,7 +84,8 @@ def measure(execution: Execution, sums: ShardSums, *, sent_lately: int, now: dat
         ErrorCount(code, count, MESSAGES.get(code, code))
         for code, count in sorted(sums.errors.items(), key=lambda item: (-item[1], item[0]))
     )
-    left = sums.targeted - sums.processed
-    known = running and execution.plan.done and rate > 0
-    end = now + timedelta(minutes=left / rate) if known else None
+    left = (sums.targeted - sums.processed) * len(execution.snapshot.messages) if running else 0
+    per_minute = rate or allowed * 60
+    known = running and execution.plan.done and per_minute > 0
+    end = now + timedelta(minutes=left / per_minute) if known else None
     return Progress(status, sums, rate, end, errors, execution)

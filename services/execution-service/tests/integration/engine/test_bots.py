@@ -10,6 +10,7 @@ from contracts.events.campaign import CampaignResumed, Retry
 from execution_service.application.ports_sending import Deferred, Slot
 from execution_service.application.prepare_window import PrepareWindow
 from execution_service.bootstrap_engine import make_planner
+from execution_service.bootstrap_progress import progress_parts
 from execution_service.bootstrap_worker import Worker
 from execution_service.domain.sampling import share_out
 from execution_service.domain.window import candidates
@@ -185,3 +186,17 @@ async def test_a_wait_that_telegram_asks_for_outlives_the_limiter_and_the_worker
         await engine.ended(execution_id)
     assert all(row["at"] >= until for row in engine.sends()[before:])
     assert engine.deliveries() == Counter(range(1, 101))
+
+
+async def test_before_anything_was_sent_the_end_is_estimated_from_the_share_of_the_bots(engine: Any) -> None:
+    await engine.contacts(range(1, 101))
+    bots = [await engine.new_bot(per_second=10), await engine.new_bot(per_second=20)]
+    show = progress_parts(engine.wiring).show
+    first, second = engine.started(bots=bots), engine.started(bots=bots[:1], priority="high")
+    for event in (first, second):
+        await engine.accept(event)
+        assert await make_planner(engine.wiring).run_once("planner")
+    for event, allowed in ((first, 10 * 2 / 6 + 20), (second, 10 * 4 / 6)):
+        before = engine.wiring.clock.now().timestamp()
+        shown = await show.progress("acme", event.data.campaign_id, None, deleted_too=False)
+        assert shown.estimated_completion.timestamp() - before == pytest.approx(100 / allowed, abs=1)

@@ -15,7 +15,7 @@ from execution_service.application.ports_sending import (
     LimiterUnavailable,
     Sharer,
 )
-from execution_service.domain.bot import BotLimits
+from execution_service.domain.bot import BotLimits, pace
 from redis.asyncio import Redis
 from service_kit.testing.waiting import eventually
 
@@ -44,6 +44,7 @@ def sharer(
     return Sharer(bot, BotLimits(per_second=rate, **{**free, **limits}), paid, share, weight)
 
 
+SPREAD = 1 + pace(100).spread
 CHATS = range(1, 201)
 
 
@@ -171,7 +172,7 @@ async def test_two_messages_to_a_chat_keep_their_distance_whoever_sends_them(
     assert eight.at == pytest.approx(first.slots[1].at + distance, abs=2e-3)
     assert eight_again.at == pytest.approx(eight.at + distance, abs=1e-3)  # in a row, not all at once
     assert seven.at == pytest.approx(first.slots[0].at + distance, abs=2e-3)
-    assert ten.at - nine.at == pytest.approx(1.0105 / 100, abs=1e-4)  # the deferred ones took no slot
+    assert ten.at - nine.at == pytest.approx(SPREAD / 100, abs=1e-4)  # the deferred ones took no slot
     assert (await with_slots(limiter, other, [8])).slots[0].at >= eight.at - 1e-3
 
 
@@ -219,10 +220,10 @@ async def test_paid_messages_have_a_rate_of_their_own_but_no_chats_of_their_own(
     many = await reserved(limiter, paid, range(1, 101))
     assert len(many.slots) == len(many.turns) - 2 >= 90
     assert many.slots[-1].at - many.slots[0].at == pytest.approx(
-        (len(many.slots) - 1) * 1.0105 / 400, abs=1e-3
+        (len(many.slots) - 1) * SPREAD / 400, abs=1e-3
     )
     assert [type(turn) for turn in many.turns[:2]] == [Deferred, Deferred]
-    assert some.slots[1].at - some.slots[0].at == pytest.approx(1.0105 / 10, abs=1e-3)
+    assert some.slots[1].at - some.slots[0].at == pytest.approx(SPREAD / 10, abs=1e-3)
 
 
 async def test_slots_may_be_closer_than_a_microsecond_is_long(limiter: RedisLimiter, bot: int) -> None:
