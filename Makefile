@@ -90,7 +90,7 @@ test: lint ## Lint, unit, integration and end-to-end tests on real parts
 
 .PHONY: chaos
 chaos: .venv/.synced ## The faults that take minutes, on real parts (ARGS="-k kafka" for some)
-	@.venv/bin/pytest -q tests/chaos $(ARGS)
+	@LIMITER_SCALE=6 .venv/bin/pytest -q tests/chaos services/execution-service/tests/integration/engine/test_limiter_processes.py $(ARGS)
 
 .PHONY: demo
 demo: .venv/.synced ## The main job on real parts, every number compared (KEEP=1 leaves the stack up)

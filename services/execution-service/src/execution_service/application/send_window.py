@@ -11,6 +11,7 @@ Slots denser than the timer need no sleep each: whatever is due when the loop wa
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from service_kit.clock import Clock
 from service_kit.logging import get_logger
@@ -168,29 +169,34 @@ class _Sending:
         queue, missed = iter(due), list[_Due]()
         if self._pace.lanes:
             lanes = range(min(self._pace.lanes, len(due)))
-            self._tasks += [asyncio.create_task(self._walk(queue, missed, self._send)) for _ in lanes]
+            timely = partial(self._timely, missed)
+            self._tasks += [asyncio.create_task(self._walk(queue, timely)) for _ in lanes]
             await self._answers()
         else:
-            await self._walk(queue, missed, self._post)
+            await self._walk(queue, partial(self._post, missed))
+            await asyncio.sleep(0)  # by then those posted have been looked at
         if missed:
             self._of.observer.slots_missed(len(missed))
         return missed
 
-    async def _walk(
-        self, queue: Iterator[_Due], missed: list[_Due], send: Callable[[Letter], Awaitable[None]]
-    ) -> None:
+    async def _walk(self, queue: Iterator[_Due], send: Callable[[_Due], Awaitable[None]]) -> None:
         """`send` each at its slot; several walkers may share a queue."""
-        for letter, slot in queue:
-            if not await self._reached(slot.at):
+        for due in queue:
+            if not await self._reached(due[1].at):
                 return
-            if self._loop.time() > slot.at + self._pace.late:
-                missed.append((letter, slot))
-            else:
-                await send(letter)
+            await send(due)
 
-    async def _post(self, letter: Letter) -> None:
+    async def _post(self, missed: list[_Due], due: _Due) -> None:
         """Send without waiting for the answer."""
-        self._tasks.append(asyncio.create_task(self._send(letter)))
+        self._tasks.append(asyncio.create_task(self._timely(missed, due)))
+
+    async def _timely(self, missed: list[_Due], due: _Due) -> None:
+        """Send, unless it is too late: looked at where nothing comes between the look and the request."""
+        letter, slot = due
+        if self._loop.time() > slot.at + self._pace.late:
+            missed.append(due)
+        else:
+            await self._send(letter)
 
     async def _reached(self, at: float) -> bool:
         """Wait for a slot; False when nothing more may be dispatched."""

@@ -55,13 +55,18 @@ class Engine:
         return self.wiring.database
 
     async def contacts(
-        self, numbers: Sequence[int], *, segments: Sequence[str] = ("seg",), **fields: Any
+        self,
+        numbers: Sequence[int],
+        *,
+        segments: Sequence[str] = ("seg",),
+        chat: int | None = None,
+        **fields: Any,
     ) -> None:
-        """Contacts con_000007, … whose chat ids are their numbers."""
+        """Contacts con_000007, … whose chat ids are their numbers, or all `chat`."""
         now = self.wiring.clock.now()
         people = [
             Contact(
-                "acme", f"con_{number:06d}", number, now, now,
+                "acme", f"con_{number:06d}", chat or number, now, now,
                 first_name=f"Näme {number}", segments=tuple(segments), **fields,
             )
             for number in numbers
