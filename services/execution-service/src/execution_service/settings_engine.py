@@ -20,7 +20,7 @@ class EngineSettings(Settings):
 
     worker_runners: int = Field(default=8, ge=1)
     """Shards that one process sends side by side."""
-    window_size: int = Field(default=250, ge=1, le=1_000)
+    window_size: int = Field(default=500, ge=1, le=1_000)
     """Contacts in a window at most, but no more than the bot may send in a quarter of a second (7 at 30 a
     second, 250 at 1,000): what a crash may leave unknown, for each runner."""
     shard_lease_seconds: float = Field(default=15, gt=5)
