@@ -82,6 +82,10 @@ ROUTES = [
     ("POST", "/bots", BOT, "admin"),
     ("GET", "/bots", None, "admin"),
     ("GET", "/bots/b1", None, "admin"),
+    ("PUT", "/segments/s1", {"name": "S"}, "editor"),
+    ("DELETE", "/segments/s1", None, "editor"),
+    ("PUT", "/bots/b1", {"name": "B"}, "admin"),
+    ("DELETE", "/bots/b1", None, "admin"),
 ]
 LOWER = {"viewer": None, "editor": "viewer", "admin": "editor"}
 

@@ -5,7 +5,10 @@ from typing import Any
 import httpx
 import pytest
 from contracts.catalogue import decode
+from contracts.events.campaign import AudienceDefinition
+from execution_service.application.ports import KnownCampaign
 from execution_service.bootstrap import Wiring
+from service_kit.ports import Tx
 
 pytestmark = pytest.mark.integration
 API = "/api/v1"
@@ -61,3 +64,76 @@ async def test_filters_that_cannot_be_understood_are_refused(api: httpx.AsyncCli
     assert answer.status_code == 422, answer.text
     assert answer.json()["error"]["details"][0]["field"].startswith("filters")
     assert (await api.get(f"{API}/segments/s")).status_code == 404
+
+
+async def test_a_changed_filter_finds_others_and_is_told(api: httpx.AsyncClient, wiring: Wiring) -> None:
+    await make_people(api, {"location": "US"}, {"location": "DE"}, {"location": "DE"})
+    body: dict[str, Any] = {"id": "here", "name": "Here", "filters": {"location": ["US"]}}
+    assert (await api.post(f"{API}/segments", json=body)).status_code == 201
+    marks = len(await wiring.marks.read(100))
+    changed = await api.put(f"{API}/segments/here", json={"filters": {"location": ["DE"]}})
+    assert changed.status_code == 200, changed.text
+    assert changed.json()["data"]["name"] == "Here"
+    assert (await api.get(f"{API}/segments/here")).json()["data"]["count"] == 2
+    assert len(await wiring.marks.read(100)) > marks
+    first, second = await told(wiring, "segment.changed")
+    assert second.revision > first.revision
+    # GET, edit, PUT works, and what changes nothing is told to nobody.
+    shown = (await api.get(f"{API}/segments/here")).json()["data"]
+    again = await api.put(f"{API}/segments/here", json=shown)
+    assert again.status_code == 200, again.text
+    assert again.json()["data"]["updatedAt"] == shown["updatedAt"]
+    assert len(await told(wiring, "segment.changed")) == 2
+
+
+@pytest.mark.parametrize(
+    ("patch", "field"),
+    [
+        ({"filters": {"location": ["US"]}}, "filters"),
+        ({"name": None}, "body"),
+        ({"name": ""}, "name"),
+        ({"members": []}, "members"),
+    ],
+)
+async def test_a_change_that_is_not_understood_names_its_field(
+    api: httpx.AsyncClient, patch: dict[str, Any], field: str
+) -> None:
+    assert (await api.post(f"{API}/segments", json={"id": "vips", "name": "VIPs"})).status_code == 201
+    answer = await api.put(f"{API}/segments/vips", json=patch)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["details"][0]["field"] == field, answer.text
+    assert (await api.get(f"{API}/segments/vips")).json()["data"]["name"] == "VIPs"
+
+
+async def test_a_segment_is_deleted_unless_an_open_campaign_names_it(
+    api: httpx.AsyncClient, wiring: Wiring
+) -> None:
+    await make_people(api, {"segments": ["vips"]})
+    assert (await api.post(f"{API}/segments", json={"id": "vips", "name": "VIPs"})).status_code == 201
+
+    async def note(status: str, sequence: int) -> None:
+        known = KnownCampaign(
+            "camp_1", "acme", "Sale", status, sequence, AudienceDefinition(exclude_segments=["vips"])
+        )
+
+        async def work(tx: Tx) -> None:
+            await wiring.campaigns.note(tx, known)
+
+        await wiring.transactions.run(work)
+
+    await note("paused", 1)
+    refused = await api.delete(f"{API}/segments/vips")
+    assert refused.status_code == 409
+    assert refused.json()["error"]["code"] == "SEGMENT_IN_USE"
+    assert "camp_1" in refused.json()["error"]["message"]
+    await note("completed", 2)
+    assert (await api.delete(f"{API}/segments/vips")).status_code == 200
+    assert (await api.get(f"{API}/segments/vips")).status_code == 404
+    assert (await api.delete(f"{API}/segments/vips")).status_code == 404
+    assert [event.deleted for event in await told(wiring, "segment.changed")] == [False, True]
+    # Membership is the contacts': one that is made again under the id has them, as if it had never gone.
+    made = await api.post(f"{API}/segments", json={"id": "vips", "name": "New VIPs"})
+    assert made.json()["data"]["count"] == 1
+    assert [event.revision for event in await told(wiring, "segment.changed")] == sorted(
+        {event.revision for event in await told(wiring, "segment.changed")}
+    )

@@ -84,6 +84,13 @@ class MongoCampaigns:
             return None
         return "cancelled" if row["deleted"] else str(row["status"])
 
+    async def naming(self, tx: Tx, org: str, segment_id: str) -> str | None:
+        """A campaign that has not ended and names the segment."""
+        named = [{"segments": segment_id}, {"excludeSegments": segment_id}]
+        wanted = {"org": org, "final": False, "$or": named}
+        found = await self._campaigns.find_one(wanted, {"_id": 1}, session=session_of(tx))
+        return str(found["_id"]) if found else None
+
     async def counted(self, org: str, *, after_id: str, limit: int) -> list[CampaignAudience]:
         """The org's campaigns that are not final, by id, after `after_id`."""
         cursor = self._campaigns.find({"org": org, "final": False, "_id": {"$gt": after_id}})

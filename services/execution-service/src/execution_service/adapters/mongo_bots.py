@@ -47,10 +47,32 @@ class MongoBots:
             raise Collision from error
         return replace(bot, default=True)
 
-    async def get(self, org: str, bot_id: str) -> Bot | None:
+    async def get(self, org: str, bot_id: str, *, tx: Tx | None = None) -> Bot | None:
         """One bot."""
-        found = await self._bots.find_one({"_id": bot_id, "org": org})
-        return _bot(found, await self._default_id(org)) if found else None
+        session = session_of(tx) if tx else None
+        found = await self._bots.find_one({"_id": bot_id, "org": org}, session=session)
+        return _bot(found, await self._default_id(org, session)) if found else None
+
+    async def replace(self, tx: Tx, bot: Bot) -> None:
+        """Store a changed bot over what is there, and make it the default when it says so."""
+        session = session_of(tx)
+        await self._bots.replace_one({"_id": bot.bot_id, "org": bot.org}, _document(bot), session=session)
+        if bot.default and await self._default_id(bot.org, session) != bot.bot_id:
+            pointer = {"$set": {"botId": bot.bot_id}}
+            await self._defaults.update_one({"_id": bot.org}, pointer, upsert=True, session=session)
+
+    async def remove(self, tx: Tx, bot: Bot) -> None:
+        """Forget it; when it was the default, the oldest of the others is from now on."""
+        session = session_of(tx)
+        await self._bots.delete_one({"_id": bot.bot_id, "org": bot.org}, session=session)
+        if not bot.default:
+            return
+        oldest = await self._bots.find_one({"org": bot.org}, {"_id": 1}, sort=[("_id", 1)], session=session)
+        if oldest is None:
+            await self._defaults.delete_one({"_id": bot.org}, session=session)
+        else:
+            pointer = {"$set": {"botId": oldest["_id"]}}
+            await self._defaults.update_one({"_id": bot.org}, pointer, session=session)
 
     async def default(self, org: str) -> Bot | None:
         """The bot that campaigns use which name none."""

@@ -24,6 +24,7 @@ from service_kit.ports import Tx
 from execution_service.application.ports import Collision
 from execution_service.application.ports_engine import LeaseLost, PlanLease
 from execution_service.domain.execution import (
+    OPEN,
     PRIORITY_WEIGHTS,
     UNDERWAY,
     BotRef,
@@ -136,6 +137,13 @@ class MongoExecutions:
             wanted["_id"] = {"$lt": before}
         rows = self._executions.find(wanted, sort=[("_id", -1)], limit=limit)
         return [_execution(row) async for row in rows]
+
+    async def using(self, tx: Tx, org: str, bot_id: str) -> str | None:
+        """A campaign with an execution that has not ended and sends, or may yet send, with this bot."""
+        named = [{"bots.id": bot_id}, {"snapshot.botId": bot_id}, {"snapshot.botIds": bot_id}]
+        wanted = {"status": {"$in": sorted(OPEN)}, "org": org, "$or": named}
+        found = await self._executions.find_one(wanted, {"campaignId": 1}, session=session_of(tx))
+        return str(found["campaignId"]) if found else None
 
     async def lease_planning(self, owner: str, *, now: datetime, until: datetime) -> PlanLease | None:
         """Take one that waits to be planned, or whose planner's lease has expired, or is `owner`'s own."""

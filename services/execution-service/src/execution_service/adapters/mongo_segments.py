@@ -32,10 +32,21 @@ class MongoSegments:
         except DuplicateKeyError as error:
             raise SegmentExists from error
 
-    async def get(self, org: str, segment_id: str) -> Segment | None:
+    async def get(self, org: str, segment_id: str, *, tx: Tx | None = None) -> Segment | None:
         """One segment."""
-        found = await self._segments.find_one({"_id": f"{org}/{segment_id}"})
+        session = session_of(tx) if tx else None
+        found = await self._segments.find_one({"_id": f"{org}/{segment_id}"}, session=session)
         return _segment(found) if found else None
+
+    async def replace(self, tx: Tx, segment: Segment) -> None:
+        """Store a changed segment over what is there."""
+        row = _document(segment)
+        await self._segments.replace_one({"_id": row["_id"]}, row, session=session_of(tx))
+
+    async def remove(self, tx: Tx, segment: Segment) -> None:
+        """Forget the segment."""
+        key = {"_id": f"{segment.org}/{segment.segment_id}"}
+        await self._segments.delete_one(key, session=session_of(tx))
 
     async def page(self, org: str, *, skip: int, limit: int) -> tuple[list[Segment], int]:
         """A page, newest first, and how many there are."""

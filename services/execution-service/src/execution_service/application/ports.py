@@ -67,8 +67,16 @@ class Segments(Protocol):
         """Store a new one. Raises SegmentExists."""
         ...
 
-    async def get(self, org: str, segment_id: str) -> Segment | None:
+    async def get(self, org: str, segment_id: str, *, tx: Tx | None = None) -> Segment | None:
         """One segment."""
+        ...
+
+    async def replace(self, tx: Tx, segment: Segment) -> None:
+        """Store a changed segment over what is there."""
+        ...
+
+    async def remove(self, tx: Tx, segment: Segment) -> None:
+        """Forget the segment."""
         ...
 
     async def page(self, org: str, *, skip: int, limit: int) -> tuple[list[Segment], int]:
@@ -90,8 +98,16 @@ class Bots(Protocol):
         """
         ...
 
-    async def get(self, org: str, bot_id: str) -> Bot | None:
+    async def get(self, org: str, bot_id: str, *, tx: Tx | None = None) -> Bot | None:
         """One bot."""
+        ...
+
+    async def replace(self, tx: Tx, bot: Bot) -> None:
+        """Store a changed bot over what is there, and make it the default when it says so."""
+        ...
+
+    async def remove(self, tx: Tx, bot: Bot) -> None:
+        """Forget it; when it was the default, the oldest of the others is from now on."""
         ...
 
     async def default(self, org: str) -> Bot | None:
@@ -108,6 +124,22 @@ class Bots(Protocol):
 
     def token(self, bot: Bot) -> str:
         """The bot's token in the clear: only for calling Telegram. Raises SecretUnreadable."""
+        ...
+
+
+class BotUse(Protocol):
+    """What is sent with which bot."""
+
+    async def using(self, tx: Tx, org: str, bot_id: str) -> str | None:
+        """A campaign with an execution that has not ended and sends, or may yet send, with this bot."""
+        ...
+
+
+class SegmentUse(Protocol):
+    """What names which segment."""
+
+    async def naming(self, tx: Tx, org: str, segment_id: str) -> str | None:
+        """A campaign that has not ended and names the segment."""
         ...
 
 

@@ -9,7 +9,7 @@ from service_kit.ports import Transactions, Tx
 
 from execution_service.application.ports import Bots, TelegramIdentity
 from execution_service.application.run_again import run_again
-from execution_service.domain.bot import TOKEN, Bot, BotLimits
+from execution_service.domain.bot import TOKEN, Bot, BotIdentity, BotLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,7 @@ async def register_bot(
 
     Raises FieldErrors on `token`, BotExists, DependencyDown.
     """
-    if not TOKEN.fullmatch(command.token):
-        raise _refused("is not a bot token: digits, a colon, then letters, digits, _ and -")
-    identity = await telegram.get_me(command.token)
-    if identity is None:
-        raise _refused("is refused by Telegram")
+    identity = await check_token(command.token, telegram=telegram)
     bot_id = new_id("bot")
     bot = Bot(
         bot_id=bot_id,
@@ -57,6 +53,16 @@ async def register_bot(
         return await bots.insert(tx, bot)
 
     return await run_again(transactions, work)
+
+
+async def check_token(token: str, *, telegram: TelegramIdentity) -> BotIdentity:
+    """Whose token it is. Raises FieldErrors on `token`, DependencyDown."""
+    if not TOKEN.fullmatch(token):
+        raise _refused("is not a bot token: digits, a colon, then letters, digits, _ and -")
+    identity = await telegram.get_me(token)
+    if identity is None:
+        raise _refused("is refused by Telegram")
+    return identity
 
 
 def _refused(rule: str) -> FieldErrors:

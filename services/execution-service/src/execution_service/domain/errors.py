@@ -5,7 +5,6 @@
     ├── SegmentNotFound     404
     ├── SegmentExists       409
     ├── SegmentInUse        409
-    ├── SegmentLeaving      409
     ├── ImportNotFound      404
     ├── ImportRunning       409
     ├── ImportIdReused      422
@@ -43,13 +42,6 @@ class SegmentInUse(ServiceError):
     """A campaign that has not ended uses this segment."""
 
     code = "SEGMENT_IN_USE"
-
-
-class SegmentLeaving(ServiceError):
-    """A segment with this id was deleted and its members are still leaving it. Try again shortly."""
-
-    code = "SEGMENT_LEAVING"
-    retry_after_seconds: ClassVar[int | None] = 5
 
 
 class ImportNotFound(ServiceError):

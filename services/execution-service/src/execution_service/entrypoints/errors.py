@@ -13,7 +13,6 @@ from execution_service.domain.errors import (
     ImportRunning,
     SegmentExists,
     SegmentInUse,
-    SegmentLeaving,
     SegmentNotFound,
 )
 from execution_service.domain.errors_engine import CampaignNotFound, CursorInvalid, ExecutionNotFound
@@ -26,7 +25,6 @@ STATUSES: dict[type[ServiceError], int] = {
     BotExists: 409,
     BotInUse: 409,
     SegmentInUse: 409,
-    SegmentLeaving: 409,
     ImportNotFound: 404,
     ImportRunning: 409,
     ImportIdReused: 422,

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from service_kit.api.app import create_api
 from service_kit.idempotency.once import Idempotency
 
+from execution_service.adapters.mongo_executions import MongoExecutions
 from execution_service.bootstrap import SERVICE, Wiring, import_contacts
 from execution_service.bootstrap_progress import progress_parts
 from execution_service.entrypoints.api.audience import Audience
@@ -30,6 +31,8 @@ def build_app(wiring: Wiring) -> FastAPI:
         marks=wiring.marks,
         outbox=wiring.outbox,
         measure=wiring.measure,
+        bot_use=MongoExecutions(wiring.database),
+        segment_use=wiring.campaigns,
         telegram=wiring.telegram,
         transactions=wiring.transactions,
         list_contacts=wiring.list_contacts,

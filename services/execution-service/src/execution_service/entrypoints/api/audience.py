@@ -8,7 +8,15 @@ from service_kit.ports import Outbox, Transactions
 from execution_service.application.import_contacts import ImportContacts
 from execution_service.application.list_contacts import ListContacts
 from execution_service.application.measure_audience import MeasureAudience
-from execution_service.application.ports import AudienceMarks, Bots, Contacts, Segments, TelegramIdentity
+from execution_service.application.ports import (
+    AudienceMarks,
+    Bots,
+    BotUse,
+    Contacts,
+    Segments,
+    SegmentUse,
+    TelegramIdentity,
+)
 from execution_service.application.ports_import import Imports
 
 
@@ -22,6 +30,8 @@ class Audience:
     bots: Bots
     marks: AudienceMarks
     outbox: Outbox
+    bot_use: BotUse
+    segment_use: SegmentUse
     telegram: TelegramIdentity
     transactions: Transactions
     list_contacts: ListContacts

@@ -1,18 +1,21 @@
 """/bots: the Telegram bots that an organisation sends with. Tokens go in and never come out."""
 
 from fastapi import APIRouter, Response
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from service_kit.api.app import Admin
 from service_kit.api.envelope import Pagination, RequestModel, ResponseModel, Success, UtcTime
 from service_kit.api.idempotency import Answer, Once
-from service_kit.api.types import Name, PathId
+from service_kit.api.types import Name, PathId, ReadOnly
 from service_kit.errors import Detail, FieldErrors
 
+from execution_service.application.change_bot import ChangeBot, change_bot
+from execution_service.application.delete_bot import delete_bot
 from execution_service.application.get_bot import get_bot
 from execution_service.application.register_bot import RegisterBot, register_bot
 from execution_service.domain.bot import Bot, BotLimits
-from execution_service.domain.errors import BotExists, BotNotFound
+from execution_service.domain.errors import BotExists, BotInUse, BotNotFound
 from execution_service.entrypoints.api.audience import Audience
+from execution_service.entrypoints.api.deleted import Deleted
 from execution_service.entrypoints.api.paging import Limit, Page
 from execution_service.entrypoints.errors import answers
 
@@ -40,6 +43,49 @@ class BotIn(RequestModel):
     )
     limits: LimitsIn | None = None
     default: bool = False
+
+
+class LimitsPatch(RequestModel):
+    """Limits to change; null is the default again."""
+
+    per_second: int | None = Field(default=None, ge=1, le=100_000)
+    per_chat_per_second: int | None = Field(default=None, ge=1, le=100_000)
+    per_group_per_minute: int | None = Field(default=None, ge=1, le=6_000_000)
+    paid_per_second: int | None = Field(default=None, ge=0, le=1000)
+
+    def changes(self) -> dict[str, int]:
+        """By attribute of BotLimits."""
+        given = self.model_dump(exclude_unset=True)
+        return {name: _DEFAULTS[name] if value is None else value for name, value in given.items()}
+
+
+_DEFAULTS = LimitsIn().model_dump()
+
+
+class BotPatch(RequestModel):
+    """A JSON Merge Patch: what is left out stays. A new token must be the same Telegram bot's."""
+
+    name: Name | None = None
+    token: SecretStr | None = Field(default=None, min_length=1, max_length=200)
+    limits: LimitsPatch | None = None
+    default: bool | None = None
+    id: ReadOnly = None
+    telegram_id: ReadOnly = None
+    username: ReadOnly = None
+    created_at: ReadOnly = None
+
+    @model_validator(mode="after")
+    def _nothing_is_emptied(self) -> "BotPatch":
+        for name in ("name", "token", "default"):
+            if name in self.model_fields_set and getattr(self, name) is None:
+                raise ValueError(f"{name} cannot be emptied")
+        return self
+
+    def limit_changes(self) -> dict[str, int] | None:
+        """Null for all of them makes all of them the defaults."""
+        if "limits" not in self.model_fields_set:
+            return None
+        return self.limits.changes() if self.limits else _DEFAULTS
 
 
 class LimitsOut(ResponseModel):
@@ -73,6 +119,10 @@ class BotPage(ResponseModel):
 def bots_router(audience: Audience) -> APIRouter:
     """The routes over `audience`."""
     router = APIRouter(tags=["bots"])
+    another_bots_token = FieldErrors(
+        "token: belongs to another Telegram bot; register that one",
+        details=[Detail("token", "belongs to another Telegram bot; register that one")],
+    )
 
     @router.post(
         "/bots",
@@ -127,6 +177,36 @@ def bots_router(audience: Audience) -> APIRouter:
     async def get(bot_id: PathId, caller: Admin) -> Success[BotOut]:
         """One bot."""
         return Success(data=_shown(await get_bot(caller.org, bot_id, bots=audience.bots)))
+
+    @router.put(
+        "/bots/{bot_id}", operation_id="updateBot", responses=answers(BotNotFound, another_bots_token)
+    )
+    async def put(bot_id: PathId, body: BotPatch, caller: Admin) -> Success[BotOut]:
+        """Change a bot. Workers follow within seconds."""
+        command = ChangeBot(
+            org=caller.org,
+            bot_id=bot_id,
+            name=body.name,
+            token=body.token.get_secret_value() if body.token else None,
+            limits=body.limit_changes(),
+            default=body.default,
+        )
+        changed = await change_bot(
+            command, bots=audience.bots, telegram=audience.telegram, transactions=audience.transactions
+        )
+        return Success(data=_shown(changed))
+
+    @router.delete("/bots/{bot_id}", operation_id="deleteBot", responses=answers(BotNotFound, BotInUse))
+    async def delete(bot_id: PathId, caller: Admin) -> Success[Deleted]:
+        """Forget a bot that nothing is sent with; the oldest other one becomes the default if it was that."""
+        await delete_bot(
+            caller.org,
+            bot_id,
+            bots=audience.bots,
+            use=audience.bot_use,
+            transactions=audience.transactions,
+        )
+        return Success(data=Deleted(message="Bot deleted successfully"))
 
     return router
 

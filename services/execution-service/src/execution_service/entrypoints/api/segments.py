@@ -1,16 +1,19 @@
 """/segments: static ones, which contacts name, and dynamic ones, which are filters."""
 
 from fastapi import APIRouter, Response
-from pydantic import JsonValue
+from pydantic import JsonValue, model_validator
 from service_kit.api.app import Editor, Viewer
 from service_kit.api.envelope import Pagination, RequestModel, ResponseModel, Success, UtcTime
 from service_kit.api.idempotency import Answer, Once
-from service_kit.api.types import ClientId, Description, Name, PathId
+from service_kit.api.types import ClientId, Description, Name, PathId, ReadOnly
+from service_kit.errors import Detail, FieldErrors
 
+from execution_service.application.change_segment import ChangeSegment, change_segment, delete_segment
 from execution_service.application.segments import CreateSegment, create_segment, get_segment
-from execution_service.domain.errors import SegmentExists, SegmentNotFound
+from execution_service.domain.errors import SegmentExists, SegmentInUse, SegmentNotFound
 from execution_service.domain.segment import Segment
 from execution_service.entrypoints.api.audience import Audience
+from execution_service.entrypoints.api.deleted import Deleted
 from execution_service.entrypoints.api.filters import Filters, plain
 from execution_service.entrypoints.api.paging import Limit, Page
 from execution_service.entrypoints.errors import answers
@@ -23,6 +26,24 @@ class SegmentIn(RequestModel):
     name: Name
     description: Description = ""
     filters: Filters | None = None
+
+
+class SegmentPatch(RequestModel):
+    """A JSON Merge Patch: what is left out stays. New filters take the place of the old ones, all of them."""
+
+    name: Name | None = None
+    description: Description | None = None
+    filters: Filters | None = None
+    id: ReadOnly = None
+    count: ReadOnly = None
+    created_at: ReadOnly = None
+    updated_at: ReadOnly = None
+
+    @model_validator(mode="after")
+    def _the_name_stays(self) -> "SegmentPatch":
+        if "name" in self.model_fields_set and self.name is None:
+            raise ValueError("name cannot be emptied")
+        return self
 
 
 class SegmentOut(ResponseModel):
@@ -96,7 +117,55 @@ def segments_router(audience: Audience) -> APIRouter:
         )
         return Success(data=_detail(segment, count))
 
+    _changing(router, audience)
     return router
+
+
+def _changing(router: APIRouter, audience: Audience) -> None:
+    """The routes that change a segment that is there."""
+    rule = "this segment is a list of members and stays one; make another segment"
+    stays = FieldErrors(f"filters: {rule}", details=[Detail("filters", rule)])
+
+    @router.put(
+        "/segments/{segment_id}", operation_id="updateSegment", responses=answers(SegmentNotFound, stays)
+    )
+    async def put(segment_id: PathId, body: SegmentPatch, caller: Editor) -> Success[SegmentOut]:
+        """Change a segment. A list of members never becomes a filter, nor the other way round."""
+        given = body.model_fields_set
+        command = ChangeSegment(
+            org=caller.org,
+            segment_id=segment_id,
+            name=body.name,
+            description=(body.description or "") if "description" in given else None,
+            filters=None if body.filters is None else plain(body.filters),
+        )
+        after = await change_segment(
+            command,
+            segments=audience.segments,
+            outbox=audience.outbox,
+            marks=audience.marks,
+            transactions=audience.transactions,
+            clock=audience.clock,
+        )
+        return Success(data=_shown(after))
+
+    @router.delete(
+        "/segments/{segment_id}",
+        operation_id="deleteSegment",
+        responses=answers(SegmentNotFound, SegmentInUse),
+    )
+    async def delete(segment_id: PathId, caller: Editor) -> Success[Deleted]:
+        """Forget a segment that no open campaign names. Contacts keep its id: one made again has them."""
+        await delete_segment(
+            caller.org,
+            segment_id,
+            segments=audience.segments,
+            use=audience.segment_use,
+            outbox=audience.outbox,
+            transactions=audience.transactions,
+            clock=audience.clock,
+        )
+        return Success(data=Deleted(message="Segment deleted successfully"))
 
 
 def _shown(segment: Segment) -> SegmentOut:
