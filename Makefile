@@ -11,7 +11,7 @@ DEVSTACK := $(PYTHON) -m devstack
 UV = $(shell command -v uv || echo $(CACHE)/uv/bin/uv)
 MEMBERS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml tools/*/pyproject.toml)
 # What a command line sets reaches the commands, as their environment variables.
-export ORG ROLE LINES FOLLOW FORCE ONLY
+export ORG ROLE LINES FOLLOW FORCE ONLY SEED
 
 .PHONY: help
 help: ## List the targets
@@ -33,7 +33,7 @@ setup: .venv/.synced ## Create or refresh .venv (does nothing when it is current
 
 # ---- the stack ------------------------------------------------------------------------------------
 
-.PHONY: up down status logs reset token replay native-mongo
+.PHONY: up down status logs reset token replay native-mongo toxiproxy
 up: .venv/.synced ## Start everything and wait until it is healthy
 	@$(DEVSTACK) up
 
@@ -57,6 +57,9 @@ replay: .venv/.synced ## Put dead-lettered events back: SERVICE=campaign-service
 
 native-mongo: .venv/.synced ## Build the fast MongoDB-compatible server (needs Rust)
 	@$(DEVSTACK) native-mongo
+
+toxiproxy: .venv/.synced ## Build the proxy of the chaos tests (needs Go)
+	@$(DEVSTACK) toxiproxy
 
 # ---- containers (docker compose up -d --build --wait) -----------------------------------------------
 # Needs Docker and a bare python3, nothing of .venv.
@@ -89,7 +92,8 @@ test: lint ## Lint, unit, integration and end-to-end tests on real parts
 	@.venv/bin/pytest -q -n 2 --dist loadscope
 
 .PHONY: chaos
-chaos: .venv/.synced ## The faults that take minutes, on real parts (ARGS="-k kafka" for some)
+chaos: .venv/.synced ## The faults that take minutes, on real parts (ARGS="-k kafka" for some, SEED=7)
+	@$(DEVSTACK) toxiproxy >/dev/null
 	@LIMITER_SCALE=6 .venv/bin/pytest -q tests/chaos services/execution-service/tests/integration/engine/test_limiter_processes.py $(ARGS)
 
 .PHONY: demo

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from devstack import native, secrets, table
+from devstack.components import toxiproxy
 from devstack.errors import StackError
 from devstack.settings import StackSettings
 from devstack.stack import ProgramStatus, Stack
@@ -134,6 +135,12 @@ def replay(service: Annotated[str, typer.Argument(help="campaign-service, for ex
 def native_mongo() -> None:
     """Build the fast MongoDB-compatible server (Rust, some minutes) into the cache."""
     out.print(f"installed {native.install(StackSettings().campaigns_cache)}")
+
+
+@app.command(name="toxiproxy")
+def install_toxiproxy() -> None:
+    """Build the proxy that chaos tests part the services with (Go, half a minute) into the cache."""
+    out.print(f"installed {toxiproxy.install(StackSettings().campaigns_cache)}")
 
 
 def _as_table(rows: list[ProgramStatus]) -> Table:

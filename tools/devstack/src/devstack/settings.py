@@ -16,11 +16,15 @@ REPOSITORY = Path(__file__).resolve().parents[4]
 
 PORT_OFFSETS: dict[str, int] = {
     "mongo_port": 17,
+    "toxiproxy_port": 74,
+    "redis_proxy_port": 78,
     "redis_port": 79,
     "gateway_admin_port": 80,
     "simulator_port": 81,
     "kafka_port": 92,
     "kafka_controller_port": 93,
+    "kafka_proxy_port": 94,
+    "kafka_proxied_port": 95,
     "campaign_api_port": 101,
     "execution_api_port": 102,
     "stats_api_port": 103,
@@ -64,6 +68,9 @@ class StackSettings(BaseSettings):
     stack_workers: int = Field(default=1, ge=1, le=16)
     """Processes that send: `execution-worker`, `execution-worker-2` and so on."""
 
+    stack_proxied: bool = False
+    """Whether the services reach our Kafka and our Redis through toxiproxy, which can part them."""
+
     stack_start_timeout_seconds: float = 180
     """How long one start may take until everything is healthy."""
 
@@ -84,6 +91,10 @@ class StackSettings(BaseSettings):
     simulator_port: int = 0
     kafka_port: int = 0
     kafka_controller_port: int = 0
+    kafka_proxy_port: int = 0
+    kafka_proxied_port: int = 0
+    redis_proxy_port: int = 0
+    toxiproxy_port: int = 0
     campaign_api_port: int = 0
     execution_api_port: int = 0
     stats_api_port: int = 0
@@ -110,6 +121,8 @@ class StackSettings(BaseSettings):
             if self.port(name) == 0:
                 setattr(self, name, self.stack_port_base + offset)
         self._no_port_twice()
+        if self.stack_proxied and (self.kafka_bootstrap_servers or self.redis_url):
+            raise ValueError("STACK_PROXIED goes with our own Kafka and Redis only")
         return self
 
     def _no_port_twice(self) -> None:

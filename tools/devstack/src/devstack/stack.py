@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import psutil
 
 from devstack import checks, processes, table
-from devstack.components import kafka, mongo, redis
+from devstack.components import kafka, mongo, redis, toxiproxy
 from devstack.errors import StackError
 from devstack.program import Program, Stage
 from devstack.settings import StackSettings
@@ -34,6 +34,7 @@ PREPARE: dict[str, Callable[[StackSettings], None]] = {
     "kafka": kafka.prepare,
     "mongo": mongo.prepare,
     "redis": redis.prepare,
+    "toxiproxy": toxiproxy.prepare,
 }
 
 

@@ -4,11 +4,11 @@ import os
 import sys
 
 from devstack import probes, secrets
-from devstack.components import gateway, kafka, mongo, redis
+from devstack.components import gateway, kafka, mongo, redis, toxiproxy
 from devstack.program import Program, Stage
 from devstack.settings import StackSettings
 
-INFRASTRUCTURE = frozenset({"kafka", "mongo", "redis"})
+INFRASTRUCTURE = frozenset({"kafka", "mongo", "redis", "toxiproxy"})
 
 SERVICES: dict[str, tuple[str, ...]] = {
     "campaign": ("api", "relay", "consumer"),
@@ -28,6 +28,7 @@ def names(settings: StackSettings) -> list[str]:
         "telegram-simulator": settings.telegram_api_base_url,
     }
     ours = [name for name, url in given.items() if not url]
+    ours += ["toxiproxy"] if settings.stack_proxied else []
     services = [f"{service}-{process}" for service, parts in SERVICES.items() for process in parts]
     more = [f"execution-worker-{number}" for number in range(2, settings.stack_workers + 1)]
     return [*ours, "gateway", *services, *more]
@@ -37,7 +38,7 @@ def programs(settings: StackSettings) -> dict[str, Program]:
     """The programs by name. Raises StackError when one's binary is not installed."""
     table = {
         "kafka": kafka.program, "mongo": mongo.program, "redis": redis.program, "gateway": gateway.program,
-        "telegram-simulator": _simulator,
+        "telegram-simulator": _simulator, "toxiproxy": toxiproxy.program,
     }  # fmt: skip
     return {
         name: table[name](settings) if name in table else _service(settings, name) for name in names(settings)
@@ -81,10 +82,10 @@ def _service(settings: StackSettings, name: str) -> Program:
 def environment(settings: StackSettings) -> dict[str, str]:
     """The common environment. A variable that is set outside wins over every default here."""
     defaults = {
-        "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers(settings),
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.services_use(settings),
         "KAFKA_REPLICATION_FACTOR": str(settings.kafka_replication_factor),
         "MONGO_URL": mongo.url(settings),
-        "REDIS_URL": redis.url(settings),
+        "REDIS_URL": redis.services_use(settings),
         "JWT_ALGORITHMS": secrets.ALGORITHM,
         "JWT_ISSUER": secrets.ISSUER,
         "JWT_AUDIENCE": secrets.AUDIENCE,

@@ -1,3 +1,4 @@
+import json
 import re
 import sys
 from configparser import RawConfigParser
@@ -5,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from devstack import table
-from devstack.components import gateway, kafka, mongo, redis
+from devstack.components import gateway, kafka, mongo, redis, toxiproxy
 from devstack.errors import StackError
 from devstack.program import Stage
 from devstack.settings import REPOSITORY, StackSettings
@@ -112,6 +113,37 @@ def test_kafka_listens_on_loopback_and_creates_no_topic_by_itself(settings: Stac
     assert lines["auto.create.topics.enable"] == "false"
     for name in ("offsets.topic", "transaction.state.log", "share.coordinator.state.topic"):
         assert lines[f"{name}.replication.factor"] == "1"
+
+
+def test_the_services_of_a_proxied_stack_reach_kafka_and_redis_through_toxiproxy(
+    settings: StackSettings, tmp_path: Path
+) -> None:
+    settings = settings.model_copy(update={"stack_proxied": True})
+    with pytest.raises(StackError, match="toxiproxy is not installed"):
+        table.programs(settings)
+    binary = tmp_path / "cache" / f"toxiproxy-{toxiproxy.VERSION}" / "server"
+    binary.parent.mkdir(parents=True)
+    binary.touch()
+    assert table.programs(settings)["toxiproxy"].command[0] == str(binary)
+    environment = table.environment(settings)
+    assert environment["KAFKA_BOOTSTRAP_SERVERS"] == "127.0.0.1:15094"
+    assert environment["REDIS_URL"] == "redis://127.0.0.1:15078/0"
+    settings.run_dir.mkdir(parents=True)
+    toxiproxy.prepare(settings)
+    written = json.loads((settings.run_dir / "toxiproxy.json").read_text())
+    assert {item["name"]: (item["listen"], item["upstream"]) for item in written} == {
+        "kafka": ("127.0.0.1:15094", "127.0.0.1:15095"),
+        "redis": ("127.0.0.1:15078", "127.0.0.1:15079"),
+    }
+    lines = dict(line.split("=", 1) for line in kafka.render_config(settings).splitlines())
+    assert "PROXIED://127.0.0.1:15095" in lines["listeners"]
+    assert "PROXIED://127.0.0.1:15094" in lines["advertised.listeners"]
+
+
+def test_go_is_asked_for_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(StackError, match="Go is missing"):
+        toxiproxy.install(tmp_path / "cache")
 
 
 def test_the_pom_fetches_the_version_that_is_run() -> None:

@@ -42,6 +42,11 @@ def test_a_port_of_one_more_worker_is_refused_too_when_it_is_taken() -> None:
     assert StackSettings(redis_port=13222).redis_port == 13222
 
 
+def test_a_broker_that_runs_elsewhere_cannot_be_proxied() -> None:
+    with pytest.raises(ValidationError, match="our own Kafka and Redis only"):
+        StackSettings(stack_proxied=True, kafka_bootstrap_servers="broker:9092")
+
+
 @pytest.mark.parametrize("base", [0, 65_500])
 def test_a_base_without_room_for_the_ports_is_refused(base: int) -> None:
     with pytest.raises(ValidationError):

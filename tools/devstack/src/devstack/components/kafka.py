@@ -34,7 +34,11 @@ def program(settings: StackSettings) -> Program:
         name="kafka",
         command=(*command, "kafka.Kafka", str(config)),
         stage=Stage.INFRASTRUCTURE,
-        ports={"KAFKA_PORT": settings.kafka_port, "KAFKA_CONTROLLER_PORT": settings.kafka_controller_port},
+        ports={
+            "KAFKA_PORT": settings.kafka_port,
+            "KAFKA_CONTROLLER_PORT": settings.kafka_controller_port,
+            **({"KAFKA_PROXIED_PORT": settings.kafka_proxied_port} if settings.stack_proxied else {}),
+        },
         probe=probes.kafka(bootstrap_servers(settings)),
     )
 
@@ -42,6 +46,11 @@ def program(settings: StackSettings) -> Program:
 def bootstrap_servers(settings: StackSettings) -> str:
     """The brokers to use: the given ones, else ours."""
     return settings.kafka_bootstrap_servers or f"127.0.0.1:{settings.kafka_port}"
+
+
+def services_use(settings: StackSettings) -> str:
+    """The services' way to them: through the proxy, where there is one."""
+    return f"127.0.0.1:{settings.kafka_proxy_port}" if settings.stack_proxied else bootstrap_servers(settings)
 
 
 def prepare(settings: StackSettings) -> None:
@@ -164,4 +173,17 @@ def render_config(settings: StackSettings) -> str:
         "num.network.threads": "2",
         "num.io.threads": "4",
     }
+    if settings.stack_proxied:
+        lines |= _proxied(settings, lines)
     return "".join(f"{name}={value}\n" for name, value in lines.items())
+
+
+def _proxied(settings: StackSettings, lines: dict[str, str]) -> dict[str, str]:
+    """A second listener: who comes by it is told the proxy's address, everybody else the broker's own."""
+    return {
+        "listeners": f"{lines['listeners']},PROXIED://127.0.0.1:{settings.kafka_proxied_port}",
+        "advertised.listeners": f"{lines['advertised.listeners']},"
+        f"PROXIED://127.0.0.1:{settings.kafka_proxy_port}",
+        "listener.security.protocol.map": f"{lines['listener.security.protocol.map']},PROXIED:PLAINTEXT",
+        "inter.broker.listener.name": "PLAINTEXT",
+    }

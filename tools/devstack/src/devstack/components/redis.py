@@ -15,6 +15,11 @@ def url(settings: StackSettings) -> str:
     return settings.redis_url or f"redis://127.0.0.1:{settings.redis_port}/0"
 
 
+def services_use(settings: StackSettings) -> str:
+    """The services' way to it: through the proxy, where there is one."""
+    return f"redis://127.0.0.1:{settings.redis_proxy_port}/0" if settings.stack_proxied else url(settings)
+
+
 def program(settings: StackSettings) -> Program:
     """The server. Raises StackError when there is none."""
     return Program(
