@@ -9,17 +9,22 @@ import json
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
 import httpx
 import pytest
+from chaos.run import Run
+from chaos.schedule import Fault, Form, as_table
 from demo.api import Api
 from demo.subscriber import Subscriber, listening
 from devstack import secrets as stack_secrets
 from devstack import table
+from devstack.components import toxiproxy
+from devstack.errors import StackError
 from devstack.settings import REPOSITORY, StackSettings
 from devstack.stack import Stack
 from redis.asyncio import Redis
@@ -36,6 +41,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.e2e)
 
 
+def proxied() -> bool:
+    """Whether the services can be parted from Kafka and Redis here: toxiproxy is built when Go is there."""
+    try:
+        toxiproxy.install(StackSettings().campaigns_cache)
+    except StackError as error:
+        warnings.warn(f"no partitions here: {error}", stacklevel=1)
+        return False
+    return True
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The running stack, empty at the start of the session."""
@@ -43,6 +58,7 @@ def stack() -> Iterator[Stack]:
     settings = StackSettings(
         stack_dir=REPOSITORY / ".stack" / f"e2e-{base}", stack_port_base=base, gateway_port=base + 300,
         kafka_bootstrap_servers=None, mongo_url=None, redis_url=None, telegram_api_base_url=None,
+        stack_workers=3, stack_proxied=proxied(),
     )  # fmt: skip
     running = Stack(settings)
     running.reset()
@@ -274,3 +290,20 @@ class KafkaOutage:
 def kafka_outage(world: World) -> KafkaOutage:
     """An outage of Kafka to let happen."""
     return KafkaOutage(world)
+
+
+@pytest.fixture
+def seeded_run(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> Callable[[Form, int, Sequence[Fault]], Awaitable[None]]:
+    """Run a schedule of faults and compare all books; what was done is always printed."""
+
+    async def run(form: Form, seed: int, faults: Sequence[Fault]) -> None:
+        with capsys.disabled():
+            print("", as_table(seed, form, faults), sep="\n")
+        report, problems = await Run(world, form, faults).go()
+        with capsys.disabled():
+            print(*report, sep="\n")
+        assert problems == []
+
+    return run

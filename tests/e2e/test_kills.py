@@ -1,10 +1,12 @@
-"""`kill -9` of every part in the middle of an execution: everyone once, or counted unknown."""
+"""`kill -9` of every service process, Redis emptied: everyone once, or counted unknown.
+
+The deaths of Kafka, MongoDB and Redis are in the seeded faults.
+"""
 
 import asyncio
 from collections import Counter
 from typing import Any
 
-import pytest
 from demo.compare import REACHED
 
 CONTACTS = 5000
@@ -61,14 +63,6 @@ async def test_each_service_process_killed_in_turn_loses_and_doubles_nobody(worl
     await assert_the_books_agree(world, campaign_id, contacts=CONTACTS, in_flight=250)
 
 
-async def test_kafka_killed_in_the_middle_loses_and_doubles_nobody(world: Any):
-    await world.set_up(contacts=CONTACTS, rate=1000)
-    campaign_id, _ = await world.start_campaign()
-    await world.until_processed(campaign_id, CONTACTS // 4)
-    await asyncio.to_thread(world.stack.kill, "kafka")
-    await assert_the_books_agree(world, campaign_id, contacts=CONTACTS, in_flight=0)
-
-
 async def test_redis_emptied_in_the_middle_slows_and_nothing_else(world: Any):
     await world.set_up(contacts=CONTACTS, rate=1000)
     campaign_id, _ = await world.start_campaign()
@@ -76,13 +70,3 @@ async def test_redis_emptied_in_the_middle_slows_and_nothing_else(world: Any):
         await world.until_processed(campaign_id, CONTACTS // part)
         await world.flush_redis()
     await assert_the_books_agree(world, campaign_id, contacts=CONTACTS, in_flight=0)
-
-
-@pytest.mark.parametrize("name", ["redis", "mongo"])
-async def test_a_database_killed_in_the_middle_loses_and_doubles_nobody(world: Any, name: str):
-    await world.set_up(contacts=2000, rate=500)
-    campaign_id, _ = await world.start_campaign()
-    await world.until_processed(campaign_id, 700)
-    await asyncio.to_thread(world.stack.kill, name)
-    # A database that was away longer than a shard's lease may leave its open windows unknown.
-    await assert_the_books_agree(world, campaign_id, contacts=2000, in_flight=500)
