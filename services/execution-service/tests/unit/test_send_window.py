@@ -39,6 +39,7 @@ class World:
         self.sent: Counter[int] = Counter()
         self.under_way = self.most = self.reserved = 0
         self.stopping = asyncio.Event()
+        self.confused = False
 
     async def send(self, token: str, chat_id: int, rendered: Rendered, *, paid: bool) -> SendResult:
         self.sent[chat_id] += 1
@@ -54,6 +55,8 @@ class World:
         return result
 
     async def reserve(self, sharer: Sharer, chats: Sequence[int], *, missed: Sequence[Slot] = ()) -> Grant:
+        if self.confused:
+            raise ValueError("not an answer of the limiter's")
         assert len(missed) == len(chats)
         self.reserved += len(chats)
         now = asyncio.get_running_loop().time()
@@ -76,11 +79,17 @@ class Notes:
         return lambda *_, **__: None
 
 
-def sent_window(answer: Answer, rate: int, *, late: float = 0.0) -> tuple[World, SentWindow]:
-    """What becomes of a window whose slots are now, or went by `late` seconds ago."""
+def sent_window(
+    answer: Answer, rate: int, *, late: float = 0.0, in_time: int = 0, confused: bool = False
+) -> tuple[World, SentWindow]:
+    """What becomes of a window whose slots are now, or went by `late` seconds ago but for the first `in_time`.
+
+    `confused`: the limiter answers something that nobody foresaw.
+    """
 
     async def run() -> tuple[World, SentWindow]:
         world, clock = World(answer), FixedClock(NOW)
+        world.confused = confused
         window = SendWindow(
             api=world, moves=None, limiter=world, observer=Notes(), clock=clock, stopping=world.stopping,  # type: ignore[arg-type]
             silence=Silence(limiter=world, waits=world, clock=clock),
@@ -96,7 +105,8 @@ def sent_window(answer: Answer, rate: int, *, late: float = 0.0) -> tuple[World,
         letters = [Letter(Candidate(n), f"con_{n}", n, None, Rendered("x", "none")) for n in range(LETTERS)]
         execution = Execution("exec_1", "acme", "camp_1", "running", snapshot, NOW)
         sender = Sender(BotRef("bot_1", 7), "7:token", BotLimits(per_second=rate))
-        slots = [Slot(loop.time() - late, float(n)) for n in range(LETTERS)]
+        began = loop.time() + (0.01 if in_time else 0)
+        slots = [Slot(began - (late if n >= in_time else 0), float(n)) for n in range(LETTERS)]
         sent = await asyncio.wait_for(
             window(letters, slots, sender, execution=execution, stop_at=loop.time() + 60), timeout=5
         )
@@ -164,3 +174,12 @@ def test_a_stopping_process_calls_unknown_what_it_dispatched_and_gives_back_the_
     assert statuses(sent)["successful"] == len(world.sent) - unanswered
     assert statuses(sent)["back"] == LETTERS - len(world.sent)
     assert not any(isinstance(item, Back) and item.candidate.position in world.sent for item in sent.results)
+
+
+@pytest.mark.parametrize("rate", [30, 100_000])
+def test_what_nobody_foresaw_in_a_window_leaves_its_answers_known(rate: int) -> None:
+    world, sent = sent_window(Delivered, rate, late=5.0, in_time=10, confused=True)
+    finals = [item for item in sent.results if isinstance(item, Final)]
+    assert {item.status for item in finals} <= {"successful"}
+    assert len(finals) == len(world.sent) > 0
+    assert len(sent.results) == LETTERS

@@ -141,6 +141,11 @@ class _Sending:
                 again, missed = await self._again(missed)
                 missed = await self._dispatch(again) + missed
             await self._answers()
+        except Exception as error:
+            # What has been answered is known, and must not become unknown for what nobody foresaw here.
+            log.error("window.unforeseen", exc_info=error)
+            self._halted = True
+            await self._answers()
         finally:
             for task in self._tasks:
                 task.cancel()
