@@ -62,7 +62,8 @@ class Faults:
 
     async def _recovered(self, name: str, pid: int, since: float) -> None:
         if name.startswith("execution-worker"):
-            self.in_flight += await asyncio.to_thread(self._left_by, pid)
+            left = await asyncio.to_thread(self._left_by, pid)
+            self.in_flight += left  # not in one: three killed at once would add to the same old sum
         await asyncio.to_thread(self.stack.wait_healthy, {name}, PATIENCE_SECONDS)
         if name == "mongo":
             # It was told once how long a transaction may live, and has forgotten it.
