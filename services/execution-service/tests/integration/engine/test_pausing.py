@@ -42,17 +42,17 @@ async def completions(engine: Any) -> int:
     return sum(isinstance(event.data, ExecutionCompleted) for event in await engine.events())
 
 
-async def test_twenty_pauses_during_a_large_execution_stop_in_time_and_lose_and_double_nobody(
+async def test_a_dozen_pauses_during_a_large_execution_stop_in_time_and_lose_and_double_nobody(
     engine: Any,
 ) -> None:
-    bot = await engine.new_bot(per_second=120)
-    await engine.contacts(range(1, 2_001))
+    bot = await engine.new_bot(per_second=200)
+    await engine.contacts(range(1, 1_501))
     started = engine.started(bot_id=bot.bot_id)
     execution_id = await engine.accept(started)
     late, sent = [], 0
     async with engine.working(), engine.working("second"):
         planning = asyncio.create_task(make_planner(engine.wiring).run_once("planner"))
-        for _ in range(20):
+        for _ in range(12):
             await engine.eventually(sent_at_least(engine, sent + 15, bot))
             await engine.steer(CampaignPaused, started)
             paused_at = time.time()
@@ -68,8 +68,8 @@ async def test_twenty_pauses_during_a_large_execution_stop_in_time_and_lose_and_
         await engine.ended(execution_id)
     assert max(late) < PROMISED, late
     counts = await engine.ledger_agrees(execution_id)
-    assert counts == {"successful": 2_000, "failed": 0, "skipped": 0, "unknown": 0}
-    assert engine.deliveries(bot) == Counter(range(1, 2_001))
+    assert counts == {"successful": 1_500, "failed": 0, "skipped": 0, "unknown": 0}
+    assert engine.deliveries(bot) == Counter(range(1, 1_501))
     assert await completions(engine) == 1
 
 
