@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["devstack.pytest_plugin"]
+pytest_plugins = ["devstack.pytest_plugin", "chaos.pytest_plugin"]
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -10,15 +10,13 @@ import os
 import secrets
 import signal
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
 import httpx
 import pytest
-from chaos.run import Run
-from chaos.schedule import Fault, Form, as_table
 from demo.api import Api
 from demo.subscriber import Subscriber, listening
 from devstack import secrets as stack_secrets
@@ -290,20 +288,3 @@ class KafkaOutage:
 def kafka_outage(world: World) -> KafkaOutage:
     """An outage of Kafka to let happen."""
     return KafkaOutage(world)
-
-
-@pytest.fixture
-def seeded_run(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> Callable[[Form, int, Sequence[Fault]], Awaitable[None]]:
-    """Run a schedule of faults and compare all books; what was done is always printed."""
-
-    async def run(form: Form, seed: int, faults: Sequence[Fault]) -> None:
-        with capsys.disabled():
-            print("", as_table(seed, form, faults), sep="\n")
-        report, problems = await Run(world, form, faults).go()
-        with capsys.disabled():
-            print(*report, sep="\n")
-        assert problems == []
-
-    return run

@@ -2,9 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from execution_service.adapters import mongo_audience_index
@@ -17,37 +17,10 @@ from execution_service.domain.audience import read_rule
 from execution_service.domain.audience_columns import CHUNK_SIZE, Chunk, fold
 from execution_service.domain.contact import Contact
 from service_kit.ports import Transactions, Tx
+from service_kit.testing.fakes import Died, DyingTransactions
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
-T = TypeVar("T")
-
-
-class Died(Exception):
-    """The process is gone."""
-
-
-class Dying:
-    """Transactions that work `lives` times; the next one dies before its commit, or just after it."""
-
-    def __init__(self, inner: Transactions, *, lives: int, after: bool) -> None:
-        self._inner = inner
-        self._lives = lives
-        self._after = after
-
-    async def run(self, work: Callable[[Tx], Awaitable[T]]) -> T:
-        self._lives -= 1
-        if self._lives >= 0:
-            return await self._inner.run(work)
-
-        async def dies(tx: Tx) -> T:
-            await work(tx)
-            raise Died
-
-        if self._after:
-            await self._inner.run(work)
-            raise Died
-        return await self._inner.run(dies)
 
 
 def folding(wiring: Wiring, transactions: Transactions | None = None) -> FoldContacts:
@@ -142,7 +115,7 @@ async def test_a_fold_that_dies_at_any_step_leaves_its_changes_to_the_next_one(w
             ]
             await wiring.transactions.run(lambda tx, changed=changed: wiring.contacts.replace(tx, changed))
             await wiring.marks.remove(await wiring.marks.read(100))
-            dying = Dying(wiring.import_transactions, lives=lives, after=after)
+            dying = DyingTransactions(wiring.import_transactions, lives=lives, after=after)
             with pytest.raises(Died):
                 await folding(wiring, dying).oldest()
             assert len(await wiring.changes.waiting("acme")) == 1

@@ -78,6 +78,8 @@ async def test_a_changed_filter_finds_others_and_is_told(api: httpx.AsyncClient,
     assert len(await wiring.marks.read(100)) > marks
     first, second = await told(wiring, "segment.changed")
     assert second.revision > first.revision
+    emptied = await api.put(f"{API}/segments/here", json={"filters": None})
+    assert (emptied.status_code, emptied.json()["error"]["details"][0]["field"]) == (422, "filters")
     # GET, edit, PUT works, and what changes nothing is told to nobody.
     shown = (await api.get(f"{API}/segments/here")).json()["data"]
     again = await api.put(f"{API}/segments/here", json=shown)
@@ -127,6 +129,8 @@ async def test_a_segment_is_deleted_unless_an_open_campaign_names_it(
     assert refused.json()["error"]["code"] == "SEGMENT_IN_USE"
     assert "camp_1" in refused.json()["error"]["message"]
     await note("completed", 2)
+    same = {"name": "VIPs", "filters": None}  # as GET shows a list of members
+    assert (await api.put(f"{API}/segments/vips", json=same)).status_code == 200
     assert (await api.delete(f"{API}/segments/vips")).status_code == 200
     assert (await api.get(f"{API}/segments/vips")).status_code == 404
     assert (await api.delete(f"{API}/segments/vips")).status_code == 404

@@ -11,7 +11,7 @@ from contracts.ids import new_ulid
 from service_kit.clock import Clock
 from service_kit.errors import AlreadyHandled
 from service_kit.idempotency.keys import Claim, KeyedRequest, KeyInFlight, KeyReused, Recorded
-from service_kit.ports import Tx
+from service_kit.ports import Transactions, Tx
 
 T = TypeVar("T")
 
@@ -53,6 +53,34 @@ class InMemoryTransactions:
         for effect in tx.on_commit:
             effect()
         return answer
+
+
+class Died(BaseException):
+    """A process that dies: nothing in its way may catch it."""
+
+
+class DyingTransactions:
+    """Transactions of `inner` that work `lives` times; the next one dies before its commit, or just after."""
+
+    def __init__(self, inner: Transactions, *, lives: int, after: bool) -> None:
+        self._inner = inner
+        self._lives = lives
+        self._after = after
+
+    async def run(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        """`work`'s answer, while there is life."""
+        self._lives -= 1
+        if self._lives >= 0:
+            return await self._inner.run(work)
+
+        async def dies(tx: Tx) -> T:
+            await work(tx)
+            raise Died
+
+        if self._after:
+            await self._inner.run(work)
+            raise Died
+        return await self._inner.run(dies)
 
 
 class InMemoryOutbox:

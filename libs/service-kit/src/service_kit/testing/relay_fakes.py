@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from service_kit.kafka.producer import KafkaPublisher, NotSent, RecordRefused
 from service_kit.outbox.waiting_rows import Backlog, Page, Row
+from service_kit.testing.fakes import Died
 
 T = TypeVar("T")
 Step = Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
@@ -67,10 +68,6 @@ class InMemoryLease:
 
     async def release(self) -> None:
         """Nothing to do: there is one owner."""
-
-
-class Died(BaseException):
-    """A process that dies: nothing in its way may catch it."""
 
 
 def die() -> NoReturn:

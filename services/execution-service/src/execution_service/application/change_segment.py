@@ -14,13 +14,15 @@ from execution_service.domain.segment import Segment, changed, next_revision
 
 @dataclass(frozen=True, slots=True)
 class ChangeSegment:
-    """What is to change; None stays. `filters` replace those that are there."""
+    """What is to change; None stays. `filters`, if `filters_given`, take the place of those that are there:
+    None would make it a list of members."""
 
     org: str
     segment_id: str
     name: str | None = None
     description: str | None = None
     filters: Mapping[str, object] | None = None
+    filters_given: bool = False
 
 
 async def change_segment(
@@ -34,7 +36,7 @@ async def change_segment(
 ) -> Segment:
     """Lay the changes over the segment, tell of it, and have its audiences counted again.
 
-    Raises SegmentNotFound, FieldErrors (also when a list of members is to become a filter).
+    Raises SegmentNotFound, FieldErrors (also when it is to become what it is not: list or filter).
     """
 
     async def work(tx: Tx) -> Segment:
@@ -45,7 +47,7 @@ async def change_segment(
             before,
             name=before.name if command.name is None else command.name,
             description=before.description if command.description is None else command.description,
-            filters=before.filters if command.filters is None else command.filters,
+            filters=command.filters if command.filters_given else before.filters,
             now=clock.now(),
         )
         if after is not before:

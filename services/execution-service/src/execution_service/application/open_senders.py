@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from execution_service.application.named_bots import named_bots
 from execution_service.application.ports import Bots
 from execution_service.application.ports_sending import Sender
 from execution_service.domain.bot import Bot
@@ -19,8 +20,7 @@ class OpenSenders:
 
     async def resolve(self, org: str, bot_ids: Sequence[str]) -> tuple[BotRef, ...]:
         """The bots asked for, or the default one; nothing when one of them is missing."""
-        named = [self._bots.get(org, bot_id) for bot_id in bot_ids] or [self._bots.default(org)]
-        bots = await asyncio.gather(*named)
+        bots = await named_bots(org, bot_ids, bots=self._bots)
         found = tuple(_ref(bot) for bot in bots if bot is not None)
         return found if len(found) == len(bots) else ()
 

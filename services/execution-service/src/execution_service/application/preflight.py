@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from contracts.events.campaign import AudienceDefinition, Retry
 
 from execution_service.application.measure_audience import MeasureAudience
+from execution_service.application.named_bots import named_bots
 from execution_service.application.ports import Bots
 from execution_service.application.ports_audience import SegmentFilters
 from execution_service.application.resolve_rule import resolve_rule
@@ -81,8 +82,7 @@ async def preflight(
 
 
 async def _bots(query: PreflightQuery, bots: Bots) -> list[Bot]:
-    named = [bots.get(query.org, bot_id) for bot_id in query.bot_ids] or [bots.default(query.org)]
-    return [bot for bot in await asyncio.gather(*named) if bot is not None]
+    return [bot for bot in await named_bots(query.org, query.bot_ids, bots=bots) if bot is not None]
 
 
 async def _sampled(

@@ -6,10 +6,12 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import httpx
+import jwt
 import pytest
 from contracts.catalogue import decode
 from contracts.envelope import AnyEvent, Envelope, new_event
@@ -30,14 +32,15 @@ from execution_service.bootstrap_worker import Worker
 from execution_service.domain.bot import Bot, BotLimits
 from execution_service.domain.contact import Contact
 from execution_service.domain.execution import Execution
+from execution_service.entrypoints.api.app import build_app
 from execution_service.entrypoints.subscriptions import subscriptions
 from execution_service.settings_engine import EngineSettings
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pydantic import SecretStr
+from service_kit.testing.waiting import eventually
 
 KEYS = "k1:a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="
 JWT_SECRET = "a-secret-of-at-least-thirty-two-bytes"
-DEADLINE = 20.0
 _TIMES = ("paused_at", "resumed_at", "cancelled_at", "deleted_at", "failed_at")
 
 
@@ -47,7 +50,7 @@ class Engine:
 
     wiring: EngineWiring
     telegram: Any
-    bot: Bot
+    bot: Bot = field(init=False)
     versions: int = 1
 
     @property
@@ -186,24 +189,47 @@ class Engine:
     async def ended(self, execution_id: str, status: str = "completed") -> None:
         """Wait until the execution has `status`."""
 
-        async def there() -> bool:
-            return (await self.execution(execution_id)).status == status  # type: ignore[comparison-overlap]
-
-        await eventually(there, f"{execution_id} is not {status}")
+        await eventually(
+            lambda: self.execution(execution_id), lambda found: found.status == status, every=0.02
+        )
 
     async def eventually(self, check: Callable[[], Awaitable[bool]]) -> None:
         """Poll `check` until it holds."""
-        await eventually(check, "it did not come about")
+        await eventually(check, bool, every=0.02)
+
+    def bearer(self, role: str = "viewer", *, org: str = "acme", seconds: float = 600) -> dict[str, str]:
+        """The header of a caller whose token lasts so long."""
+        secret = self.wiring.settings.jwt_secret.get_secret_value()
+        claims = {"iss": "campaigns", "aud": "campaigns-api", "sub": "u", "org": org, "role": role}
+        token = jwt.encode({**claims, "exp": time.time() + seconds}, secret, algorithm="HS256")
+        return {"Authorization": f"Bearer {token}"}
 
     def interrupted(self, contact_id: str, happen: Callable[[], Awaitable[Any]]) -> PlanExecution:
-        """A planner; see `interrupt`."""
+        """A planner to whom something happens, once, when its walk is about to meet the contact."""
         planner = make_planner(self.wiring)
-        interrupt(planner, contact_id, happen)
+        members, done = planner._audience.members, False
+
+        async def interrupted(*args: Any, **kwargs: Any) -> AsyncIterator[Member]:
+            nonlocal done
+            async for member in members(*args, **kwargs):
+                if member.contact_id == contact_id and not done:
+                    done = True
+                    await happen()
+                yield member
+
+        planner._audience.members = interrupted  # type: ignore[method-assign]
         return planner
 
-    async def new_bot(self, **settings: Any) -> Bot:
-        """Another bot."""
-        return await new_bot(self.wiring, **settings)
+    async def new_bot(self, *, per_second: int = 1_000, default: bool = False, **limits: int) -> Bot:
+        """A bot of acme that Telegram knows."""
+        bots, telegram_id, bot_id = self.wiring.bots, secrets.randbelow(10**12) + 10**6, new_id("bot")
+        bot = Bot(
+            bot_id, "acme", "Bot", telegram_id, None,
+            bots.seal(f"{telegram_id}:a-secret-of-the-bot", org="acme", bot_id=bot_id),
+            BotLimits(per_second=per_second, **limits), default, self.wiring.clock.now(),
+        )  # fmt: skip
+        await self.wiring.transactions.run(lambda tx: bots.insert(tx, bot))
+        return bot
 
     def sends(self, bot: Bot | None = None) -> list[dict[str, Any]]:
         """Every send of the bot, as Telegram saw it."""
@@ -238,43 +264,6 @@ class Engine:
         return counts
 
 
-def interrupt(planner: PlanExecution, contact_id: str, happen: Callable[[], Awaitable[Any]]) -> None:
-    """Let something happen, once, when the planner's walk is about to meet the contact."""
-    members, done = planner._audience.members, False
-
-    async def interrupted(*args: Any, **kwargs: Any) -> AsyncIterator[Member]:
-        nonlocal done
-        async for member in members(*args, **kwargs):
-            if member.contact_id == contact_id and not done:
-                done = True
-                await happen()
-            yield member
-
-    planner._audience.members = interrupted  # type: ignore[method-assign]
-
-
-async def eventually(check: Callable[[], Awaitable[bool]], message: str) -> None:
-    """Poll `check` until it holds."""
-    until = time.monotonic() + DEADLINE
-    while not await check():
-        assert time.monotonic() < until, message
-        await asyncio.sleep(0.02)
-
-
-async def new_bot(
-    wiring: EngineWiring, *, per_second: int = 1_000, default: bool = False, **limits: int
-) -> Bot:
-    """A bot of acme that Telegram knows."""
-    telegram_id, bot_id = secrets.randbelow(10**12) + 10**6, new_id("bot")
-    bot = Bot(
-        bot_id, "acme", "Bot", telegram_id, None,
-        wiring.bots.seal(f"{telegram_id}:a-secret-of-the-bot", org="acme", bot_id=bot_id),
-        BotLimits(per_second=per_second, **limits), default, wiring.clock.now(),
-    )  # fmt: skip
-    await wiring.transactions.run(lambda tx: wiring.bots.insert(tx, bot))
-    return bot
-
-
 @pytest.fixture
 async def engine(
     mongo_url: str,
@@ -301,6 +290,17 @@ async def engine(
     wiring = EngineWiring(settings, service=mongo_database.name)
     await wiring.prepare_engine()
     simulator.configure()
-    bot = await new_bot(wiring, default=True)
-    yield Engine(wiring, simulator, bot)
+    made = Engine(wiring, simulator)
+    made.bot = await made.new_bot(default=True)
+    yield made
     await wiring.close()
+
+
+@pytest.fixture
+async def api(engine: Engine) -> AsyncIterator[httpx.AsyncClient]:
+    """A viewer of acme."""
+    transport = httpx.ASGITransport(build_app(engine.wiring), raise_app_exceptions=False)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://test/api/v1", headers=engine.bearer()
+    ) as client:
+        yield client

@@ -2,36 +2,15 @@
 
 import asyncio
 import json
-import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
-import jwt
 import pytest
 from contracts.events.campaign import CampaignCancelled
 from contracts.ids import new_id
 from execution_service.bootstrap_engine import make_planner
-from execution_service.entrypoints.api.app import build_app
 
 pytestmark = pytest.mark.integration
-
-
-def bearer(engine: Any, *, org: str = "acme", seconds: float = 600) -> dict[str, str]:
-    secret = engine.wiring.settings.jwt_secret.get_secret_value()
-    claims = {"iss": "campaigns", "aud": "campaigns-api", "sub": "u", "org": org, "role": "viewer"}
-    token = jwt.encode({**claims, "exp": time.time() + seconds}, secret, algorithm="HS256")
-    return {"Authorization": f"Bearer {token}"}
-
-
-@pytest.fixture
-async def api(engine: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A viewer of acme."""
-    transport = httpx.ASGITransport(build_app(engine.wiring), raise_app_exceptions=False)
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://test/api/v1", headers=bearer(engine)
-    ) as client:
-        yield client
 
 
 def events(body: str) -> list[dict[str, Any]]:
@@ -66,7 +45,7 @@ async def test_runs_are_listed_newest_first_page_by_page(engine: Any, api: httpx
     assert counts == {"successful": 59, "failed": 1, "skipped": 0, "unknown": 0, "pending": 0}
     assert rows[-1]["retryOf"] is None and rows[-1]["finishedAt"] > rows[-1]["startedAt"]
 
-    assert (await api.get(path, headers=bearer(engine, org="other"))).status_code == 404
+    assert (await api.get(path, headers=engine.bearer(org="other"))).status_code == 404
     assert (await api.get(path, params={"limit": 0})).status_code == 400
 
 
@@ -106,7 +85,7 @@ async def test_a_stream_ends_with_its_token(engine: Any, api: httpx.AsyncClient)
     event = engine.started()
     await engine.accept(event)
     path = f"/campaigns/{event.data.campaign_id}/progress/stream"
-    answer = await api.get(path, headers=bearer(engine, seconds=2), timeout=30)
+    answer = await api.get(path, headers=engine.bearer(seconds=2), timeout=30)
     assert [row["status"] for row in events(answer.text)] == ["running"]
 
 
@@ -117,7 +96,7 @@ async def test_a_stream_of_what_is_not_there_or_not_ours_is_not_found(
     await engine.accept(event)
     path = f"/campaigns/{event.data.campaign_id}/progress/stream"
     for answer in (
-        await api.get(path, headers=bearer(engine, org="other")),
+        await api.get(path, headers=engine.bearer(org="other")),
         await api.get(path, params={"executionId": new_id("exec")}),
         await api.get("/campaigns/camp123/progress/stream"),
     ):

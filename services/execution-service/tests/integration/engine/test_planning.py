@@ -1,7 +1,6 @@
 """Planning: each contact exactly once, wherever the planner dies."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from contracts.events.execution import ExecutionPlanned
@@ -10,37 +9,10 @@ from execution_service.application.plan_execution import PlanExecution
 from execution_service.bootstrap_engine import make_planner
 from execution_service.domain.audience import read_rule
 from service_kit.errors import AlreadyHandled
-from service_kit.ports import Transactions, Tx
+from service_kit.ports import Transactions
+from service_kit.testing.fakes import Died, DyingTransactions
 
 pytestmark = pytest.mark.integration
-T = TypeVar("T")
-
-
-class Died(Exception):
-    """The process is gone."""
-
-
-class Dying:
-    """Transactions that work `lives` times; the next one dies before its commit, or just after it."""
-
-    def __init__(self, inner: Transactions, *, lives: int, after: bool) -> None:
-        self._inner = inner
-        self._lives = lives
-        self._after = after
-
-    async def run(self, work: Callable[[Tx], Awaitable[T]]) -> T:
-        self._lives -= 1
-        if self._lives >= 0:
-            return await self._inner.run(work)
-
-        async def dies(tx: Tx) -> T:
-            await work(tx)
-            raise Died
-
-        if self._after:
-            await self._inner.run(work)
-            raise Died
-        return await self._inner.run(dies)
 
 
 def planner(engine: Any, transactions: Transactions, made: PlanExecution | None = None) -> PlanExecution:
@@ -62,7 +34,7 @@ async def test_a_planner_that_dies_at_any_commit_loses_and_repeats_nobody(engine
     for lives in range(7):  # six shards, then the end of the plan
         for after in (False, True):
             execution_id = await engine.accept(engine.started(segments=["a", "b"]))
-            dying = planner(engine, Dying(engine.wiring.transactions, lives=lives, after=after))
+            dying = planner(engine, DyingTransactions(engine.wiring.transactions, lives=lives, after=after))
             with pytest.raises(Died):
                 await dying.run_once("planner")
             await make_planner(engine.wiring).run_once("planner")
@@ -96,7 +68,7 @@ async def test_who_is_erased_and_comes_back_during_the_walk_is_planned_once(engi
         await engine.contacts([1, 131])
 
     with pytest.raises(Died):
-        dying = Dying(engine.wiring.transactions, lives=2, after=False)
+        dying = DyingTransactions(engine.wiring.transactions, lives=2, after=False)
         await planner(engine, dying, engine.interrupted("con_000101", come_back)).run_once("planner")
     await make_planner(engine.wiring).run_once("planner")
     assert sorted(await planned_contacts(engine, execution_id)) == [f"con_{n:06d}" for n in range(1, 131)]

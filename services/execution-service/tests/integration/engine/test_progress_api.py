@@ -1,37 +1,16 @@
 """GET /campaigns/:id/progress and /recipients."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
-import jwt
 import pytest
 from contracts.ids import new_id
 from execution_service.adapters.mongo_executions import MongoExecutions
 from execution_service.application.note_campaign import note_campaign
 from execution_service.bootstrap_engine import make_planner
-from execution_service.entrypoints.api.app import build_app
 
 pytestmark = pytest.mark.integration
-
-
-def bearer(engine: Any, *, org: str = "acme", role: str = "viewer") -> dict[str, str]:
-    secret = engine.wiring.settings.jwt_secret.get_secret_value()
-    claims = {"iss": "campaigns", "aud": "campaigns-api", "sub": "u", "org": org, "role": role}
-    token = jwt.encode({**claims, "exp": int(time.time()) + 600}, secret, algorithm="HS256")
-    return {"Authorization": f"Bearer {token}"}
-
-
-@pytest.fixture
-async def api(engine: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A viewer of acme."""
-    transport = httpx.ASGITransport(build_app(engine.wiring), raise_app_exceptions=False)
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://test/api/v1", headers=bearer(engine)
-    ) as client:
-        yield client
 
 
 async def note_created(engine: Any, campaign_id: str) -> None:
@@ -123,7 +102,7 @@ async def test_a_campaign_that_was_created_just_now_is_waited_for(
 async def test_what_is_not_there_or_not_ours_is_not_found(engine: Any, api: httpx.AsyncClient) -> None:
     campaign_id = "camp_01J0000000000000000000000A"  # not young, so nothing is waited for
     execution_id = await engine.accept(engine.started(campaign_id=campaign_id))
-    other = bearer(engine, org="other")
+    other = engine.bearer(org="other")
     for path, headers, status in (
         (f"/campaigns/{campaign_id}/progress", other, 404),
         (f"/campaigns/{campaign_id}/progress?executionId={execution_id}", other, 404),

@@ -13,39 +13,14 @@ from execution_service.application.plan_execution import PlanExecution
 from execution_service.bootstrap_engine import make_planner
 from execution_service.bootstrap_worker import Worker
 from execution_service.domain.window import candidates
-from service_kit.ports import Transactions, Tx
+from service_kit.testing.fakes import Died, DyingTransactions
 
 pytestmark = pytest.mark.integration
 
 
-class Died(Exception):
-    """The process is gone."""
-
-
-class Dying:
-    """Transactions that work `lives` times; the next one dies before its commit, or just after it."""
-
-    def __init__(self, inner: Transactions, *, lives: int, after: bool) -> None:
-        self._inner = inner
-        self._lives = lives
-        self._after = after
-
-    async def run(self, work: Any) -> Any:
-        self._lives -= 1
-        if self._lives >= 0:
-            return await self._inner.run(work)
-
-        async def dies(tx: Tx) -> None:
-            await work(tx)
-            raise Died
-
-        await self._inner.run(work if self._after else dies)
-        raise Died
-
-
 def dying_planner(engine: Any, *, lives: int, after: bool) -> PlanExecution:
     made = make_planner(engine.wiring)
-    made._transactions = made._plan_retry._transactions = Dying(
+    made._transactions = made._plan_retry._transactions = DyingTransactions(
         engine.wiring.transactions, lives=lives, after=after
     )
     return made

@@ -1,12 +1,9 @@
 """Executions that wait for their time: nothing is sent before, and progress says what is going on."""
 
-import time
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import httpx
-import jwt
 import pytest
 from contracts.events.campaign import (
     CampaignCancelled,
@@ -20,26 +17,10 @@ from contracts.events.campaign import (
 )
 from contracts.ids import new_id
 from execution_service.bootstrap_engine import make_planner
-from execution_service.entrypoints.api.app import build_app
 
 pytestmark = pytest.mark.integration
 NOBODY = Totals(targeted=0, successful=0, failed=0, skipped=0, unknown=0)
 MISSED = Failure(code="SCHEDULE_MISSED", message="the time for it passed while nobody was there")
-
-
-def bearer(engine: Any, role: str) -> dict[str, str]:
-    secret = engine.wiring.settings.jwt_secret.get_secret_value()
-    claims = {"iss": "campaigns", "aud": "campaigns-api", "sub": "u", "org": "acme", "role": role}
-    token = jwt.encode({**claims, "exp": int(time.time()) + 600}, secret, algorithm="HS256")
-    return {"Authorization": f"Bearer {token}"}
-
-
-@pytest.fixture
-async def api(engine: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A client without a token."""
-    transport = httpx.ASGITransport(build_app(engine.wiring), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:
-        yield client
 
 
 @pytest.fixture
@@ -61,7 +42,7 @@ def at_last(engine: Any, started: Any) -> Any:
 
 async def progress(engine: Any, api: httpx.AsyncClient, started: Any) -> dict[str, Any]:
     path = f"/campaigns/{started.data.campaign_id}/progress"
-    answer = await api.get(path, headers=bearer(engine, "viewer"))
+    answer = await api.get(path, headers=engine.bearer("viewer"))
     assert answer.status_code == 200, answer.text
     data: dict[str, Any] = answer.json()["data"]
     numbers = data["progress"]
@@ -78,7 +59,7 @@ async def test_a_schedule_waits_is_held_and_begins_with_the_same_execution(
     assert (data["status"], data["executionId"], data["testMode"]) == ("scheduled", execution_id, False)
     assert set(data["progress"].values()) == {0}
     recipients = await api.get(
-        f"/campaigns/{started.data.campaign_id}/recipients", headers=bearer(engine, "viewer")
+        f"/campaigns/{started.data.campaign_id}/recipients", headers=engine.bearer("viewer")
     )
     assert recipients.json()["data"]["recipients"] == []
     await engine.steer(CampaignPaused, started)
@@ -160,7 +141,7 @@ async def test_runs_of_a_deleted_campaign_are_shown_to_admins_only(
         f"/campaigns/{campaign_id}/recipients",
     ):
         for role, status in (("viewer", 404), ("editor", 404), ("admin", 200)):
-            answer = await api.get(path, headers=bearer(engine, role))
+            answer = await api.get(path, headers=engine.bearer(role))
             assert answer.status_code == status, (path, role, answer.text)
     row = await engine.database["campaigns"].find_one({"_id": campaign_id})
     assert (row["name"], row["segments"], row["filters"]) == ("", [], None)

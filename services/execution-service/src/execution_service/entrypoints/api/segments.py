@@ -138,6 +138,7 @@ def _changing(router: APIRouter, audience: Audience) -> None:
             name=body.name,
             description=(body.description or "") if "description" in given else None,
             filters=None if body.filters is None else plain(body.filters),
+            filters_given="filters" in given,
         )
         after = await change_segment(
             command,
