@@ -62,7 +62,15 @@ class RedisLimiter:
         letters = "".join([group if chat_id < 0 else chat for chat_id in chats])
         limited = [chat_id for chat_id, kind in zip(chats, letters, strict=True) if kind != "-"]
         row = "paid:" if sharer.paid else ""
-        names = [f"{row}served", f"{row}waiting", f"{row}free", f"{row}clock", "silent", "born"]
+        names = [
+            f"{row}served",
+            f"{row}waiting",
+            f"{row}free",
+            f"{row}clock",
+            "silent",
+            "born",
+            f"{row}asked",
+        ]
         arguments: list[str | int | float] = [
             spacing,
             max(1, int(GRANT / spacing)),

@@ -7,7 +7,8 @@
 -- KEYS[4]  virtual clock of the fair queue
 -- KEYS[5]  until when the bot must be silent
 -- KEYS[6]  since when its chats are remembered
--- KEYS[7…] when the chats that have a limit are free again, for each letter that has such a chat
+-- KEYS[7]  when somebody asked last
+-- KEYS[8…] when the chats that have a limit are free again, for each letter that has such a chat
 -- ARGV     spacing, enough, horizon, lead, empty start, time to live (ms), sharer, weight, letters (a character
 --          each: c has a chat with a limit, g a group, anything else neither), spacing of a chat, of a group,
 --          and for each letter, if anything, the slot that it had and missed
@@ -22,18 +23,21 @@
 --
 -- Sharers are served by start-time fair queueing: whoever has been served least for its weight comes first,
 -- and a newcomer starts at the clock, so nobody starves and nobody saves up. A sharer steps back only for
--- one that is waiting. Source: P. Goyal, H. Vin, H. Cheng, Start-time Fair Queuing, SIGCOMM 1996.
+-- one that is waiting: that will be back when it was told to, or a little later. Who was not back because
+-- nobody at all was (a machine that stood still) is waited for that little from then on.
+-- Source: P. Goyal, H. Vin, H. Cheng, Start-time Fair Queuing, SIGCOMM 1996.
 local spacing, enough, horizon = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local lead, empty_start, ttl = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local me, weight, letters = ARGV[7], tonumber(ARGV[8]), ARGV[9]
 local gaps = {[99] = tonumber(ARGV[10]), [103] = tonumber(ARGV[11])}
 local MISSED = 11
-local STEP_BACK, GRACE = 5000, 100000
+local STEP_BACK, GRACE, AGAIN = 5000, 100000, 50000
 local function exactly(number) return string.format('%.2f', number) end
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
-local state = redis.call('MGET', KEYS[3], KEYS[4], KEYS[5], KEYS[6])
+local state = redis.call('MGET', KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7])
+redis.call('SET', KEYS[7], exactly(now), 'PX', ttl)
 
 local silent = tonumber(state[3] or '0')
 if silent > now then
@@ -69,6 +73,12 @@ if beyond > 0 then
   return wait(math.max(1000, beyond))
 end
 
+local asked = tonumber(state[5] or '0')
+if now - asked > AGAIN then
+  for _, other in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], exactly(asked), exactly(now))) do
+    redis.call('ZADD', KEYS[2], exactly(now + AGAIN), other)
+  end
+end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', exactly(now))
 for _, other in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
   if other ~= me and start_of(other) < mine then
@@ -77,8 +87,8 @@ for _, other in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
 end
 
 local known, taken = {}, {}
-if #KEYS > 6 then
-  known = redis.call('MGET', unpack(KEYS, 7))
+if #KEYS > 7 then
+  known = redis.call('MGET', unpack(KEYS, 8))
 end
 local answer, place, granted, dealt = {0, exactly(first), now}, 0, 0, 0
 while granted < needed and dealt < #letters do
@@ -88,7 +98,7 @@ while granted < needed and dealt < #letters do
     granted = granted + 1
   else
     place = place + 1
-    local key, slot = KEYS[6 + place], first + granted * spacing
+    local key, slot = KEYS[7 + place], first + granted * spacing
     local from = taken[key] or tonumber(known[place] or '0')
     if from == 0 then
       from = born + horizon + gap

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import secrets
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -67,6 +68,13 @@ async def reserve_until(
     return slots
 
 
+async def stand_still(seconds: float) -> None:
+    """Let this process stand still, again and again."""
+    while True:
+        await asyncio.sleep(0.2)
+        time.sleep(seconds)  # noqa: ASYNC251 - that is the fault
+
+
 async def reserved(limiter: RedisLimiter, who: Sharer, chats: Sequence[int], **missed: Any) -> Grant:
     """A grant, when there is one."""
     while True:
@@ -117,23 +125,40 @@ async def test_four_workers_never_exceed_the_rate_and_use_nearly_all_of_it(
     assert len(used) + 1 >= 0.97 * rate * (1.2 - asleep)
 
 
+@pytest.mark.parametrize("stall", [0, 0.3])
 async def test_executions_share_the_rate_by_their_priorities_however_many_workers_they_have(
-    limiter: RedisLimiter, bot: int
+    limiter: RedisLimiter, bot: int, stall: float
 ) -> None:
+    """Also on a machine that stands still for a moment now and then: nobody was away alone."""
     workers = [("low", 1)] * 5 + [("normal", 2)] * 2 + [("high", 4)] * 3
     end = asyncio.get_running_loop().time() + 3
     jobs = [reserve_until(limiter, sharer(bot, 400, share, weight), end) for share, weight in workers]
     counts = {"low": 0, "normal": 0, "high": 0}
+    stalls = asyncio.create_task(stand_still(stall)) if stall else None
     for (share, _), slots in zip(workers, await asyncio.gather(*jobs), strict=True):
         counts[share] += len(slots)
-    total = sum(counts.values())
-    assert total >= 0.9 * 400 * 2  # the first second of a new bot is empty
+    if stalls:
+        stalls.cancel()
+    else:
+        assert sum(counts.values()) >= 0.9 * 400 * 2  # the first second of a new bot is empty
     # What start-time fair queueing promises at every moment, however short the run: two shares' service
     # per weight differs by no more than one grant of each. Without weights it would be 225 here.
     grant, weights = 400 * GRANT_SECONDS, {"low": 1, "normal": 2, "high": 4}
     for one, other in itertools.combinations(weights, 2):
         apart = abs(counts[one] / weights[one] - counts[other] / weights[other])
         assert apart <= grant / weights[one] + grant / weights[other], counts
+
+
+async def test_who_does_not_come_back_holds_nobody_up(limiter: RedisLimiter, bot: int) -> None:
+    gone, there = sharer(bot, 400, "gone", weight=4), sharer(bot, 400, "there", weight=1)
+    await reserved(limiter, there, CHATS)  # from now on whoever is new comes first
+    told = await eventually(lambda: limiter.reserve(gone, CHATS), lambda grant: grant.wait > 0, every=0)
+    await asyncio.sleep(told.wait + 0.2)  # nobody asks meanwhile: it could be the machine that stood still
+    assert not (await limiter.reserve(there, CHATS)).turns
+    end = asyncio.get_running_loop().time() + 2
+    jobs = [reserve_until(limiter, there, end) for _ in range(3)]
+    slots = [slot for part in await asyncio.gather(*jobs) for slot in part if slot < end]
+    assert len(slots) >= 0.9 * 400 * 2
 
 
 async def test_an_execution_alone_gets_the_whole_rate_whatever_its_priority(
