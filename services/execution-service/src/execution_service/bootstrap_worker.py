@@ -10,10 +10,12 @@ from execution_service.adapters.mongo_bot_waits import MongoBotWaits, MongoChatM
 from execution_service.adapters.redis_limiter import RedisLimiter
 from execution_service.adapters.telegram_bot_api import TelegramBotApi
 from execution_service.application.keep_going import keep_going
+from execution_service.application.keep_lease import KeepLease, RunPolicy
 from execution_service.application.ports_sending import Limiter, Observer
 from execution_service.application.prepare_window import PrepareWindow
 from execution_service.application.record_window import RecordWindow
-from execution_service.application.run_shard import RunPolicy, RunShard
+from execution_service.application.run_shard import RunShard
+from execution_service.application.run_turn import RunTurn
 from execution_service.application.send_window import SendTiming, SendWindow
 from execution_service.application.silence import Silence
 from execution_service.application.turns import Turns
@@ -44,17 +46,8 @@ class Worker:
 
     def _wire(self, wiring: EngineWiring) -> RunShard:
         settings, clock, observer = self._settings, wiring.clock, PrometheusObserver()
-        limiter = RedisLimiter(self.redis)
-        silence = Silence(limiter=limiter, waits=MongoBotWaits(wiring.database), clock=clock)
-        record = RecordWindow(
-            shards=wiring.shards,
-            ledger=wiring.ledger,
-            transactions=wiring.transactions,
-            outbox=wiring.outbox,
-            clock=clock,
-            observer=observer,
-            lease_seconds=settings.shard_lease_seconds,
-        )
+        policy = _policy(settings)
+        keep = KeepLease(wiring.shards, clock=clock, lease_seconds=policy.lease_seconds)
         return RunShard(
             executions=wiring.executions,
             shards=wiring.shards,
@@ -62,20 +55,42 @@ class Worker:
                 executions=wiring.executions,
                 shards=wiring.shards,
                 clock=clock,
-                lease_seconds=settings.shard_lease_seconds,
+                lease_seconds=policy.lease_seconds,
                 look_seconds=settings.turn_seconds,
             ),
             ledger=wiring.ledger,
+            turn=self._turn(wiring, keep, policy, observer),
+            finish=wiring.finish,
+            keep=keep,
+            observer=observer,
+            clock=clock,
+            policy=policy,
+            stopping=self.stopping,
+        )
+
+    def _turn(self, wiring: EngineWiring, keep: KeepLease, policy: RunPolicy, observer: Observer) -> RunTurn:
+        clock, limiter = wiring.clock, RedisLimiter(self.redis)
+        silence = Silence(limiter=limiter, waits=MongoBotWaits(wiring.database), clock=clock)
+        return RunTurn(
             senders=wiring.senders,
             limiter=limiter,
             silence=silence,
             prepare=PrepareWindow(wiring.contacts),
             send=self._send(wiring, limiter, silence, observer),
-            record=record,
+            record=RecordWindow(
+                shards=wiring.shards,
+                ledger=wiring.ledger,
+                transactions=wiring.transactions,
+                outbox=wiring.outbox,
+                clock=clock,
+                observer=observer,
+                lease_seconds=policy.lease_seconds,
+            ),
             finish=wiring.finish,
+            keep=keep,
             observer=observer,
             clock=clock,
-            policy=_policy(settings),
+            policy=policy,
             stopping=self.stopping,
         )
 

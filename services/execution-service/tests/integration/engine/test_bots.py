@@ -143,7 +143,7 @@ async def test_a_deferred_letter_waits_durably_and_a_crash_makes_it_neither_lost
     )
     turns = [Slot(loop.time(), 1.0), Deferred(loop.time() + 1), Slot(loop.time(), 2.0)]
     dying = Worker(engine.wiring, owner="dying")
-    window = await dying.run_shard._record.open(
+    window = await dying.run_shard.turn.record.open(
         lease, await engine.execution(execution_id), prepared.granted(turns, lambda _: now)
     )
     await dying.close()

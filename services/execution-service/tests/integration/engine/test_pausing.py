@@ -80,13 +80,13 @@ async def test_runners_that_wait_for_a_slow_bot_stop_too_and_leave_its_slots_to_
     execution_id = await engine.accept(started)
     assert await make_planner(engine.wiring).run_once("planner")
     async with engine.working() as worker:
-        asked, reserve = [], worker.run_shard._limiter.reserve
+        asked, reserve = [], worker.run_shard.turn.limiter.reserve
 
         async def noted(*args: Any, **kwargs: Any) -> Any:
             asked.append(time.time())
             return await reserve(*args, **kwargs)
 
-        worker.run_shard._limiter.reserve = noted
+        worker.run_shard.turn.limiter.reserve = noted
         await engine.eventually(sent_at_least(engine, 2, slow))
         await engine.steer(CampaignPaused, started)
         paused_at = time.time()
@@ -101,7 +101,7 @@ async def test_a_process_that_hangs_after_its_intent_sends_nothing_once_it_was_p
     execution_id = await engine.accept(started)
     assert await make_planner(engine.wiring).run_once("planner")
     async with engine.working() as worker:
-        open_window, opened = worker.run_shard._record.open, asyncio.Event()
+        open_window, opened = worker.run_shard.turn.record.open, asyncio.Event()
 
         async def hang(*args: Any) -> Any:
             window = await open_window(*args)
@@ -111,7 +111,7 @@ async def test_a_process_that_hangs_after_its_intent_sends_nothing_once_it_was_p
                 opened.set()
             return window
 
-        worker.run_shard._record.open = hang
+        worker.run_shard.turn.record.open = hang
         await opened.wait()
         await engine.eventually(parked(engine, execution_id))
         assert engine.sends() == []
@@ -126,7 +126,7 @@ async def test_a_database_that_is_away_between_intent_and_send_leaves_nobody_unk
     execution_id = await engine.planned()
     standing, failures = engine.wiring.executions.standing, 0
     async with engine.working() as worker:
-        open_window = worker.run_shard._record.open
+        open_window = worker.run_shard.turn.record.open
 
         async def away(asked: str) -> Any:
             nonlocal failures
@@ -141,7 +141,7 @@ async def test_a_database_that_is_away_between_intent_and_send_leaves_nobody_unk
                 await asyncio.sleep(engine.wiring.engine_settings.pause_seconds / 2)  # the look is old now
             return window
 
-        worker.run_shard._record.open = slowly
+        worker.run_shard.turn.record.open = slowly
         await engine.ended(execution_id)
     assert failures == 1
     assert (await engine.ledger_agrees(execution_id))["unknown"] == 0
@@ -223,7 +223,7 @@ async def test_a_worker_killed_before_or_during_a_pause_leaves_at_most_its_windo
     prepared = await PrepareWindow(engine.wiring.contacts)(
         await engine.execution(execution_id), lease, turn, now=now
     )
-    await worker.run_shard._record.open(lease, await engine.execution(execution_id), prepared)
+    await worker.run_shard.turn.record.open(lease, await engine.execution(execution_id), prepared)
     await worker.close()
     await engine.steer(CampaignPaused, started)
     past = now - timedelta(seconds=1)

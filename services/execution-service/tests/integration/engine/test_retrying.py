@@ -206,8 +206,8 @@ async def test_what_a_dead_worker_had_in_hand_takes_the_former_outcomes_place(en
     lease = await engine.wiring.shards.lease("dead", now=now, seconds=0.01, deadline=loop.time() + 5)
     execution = await engine.execution(second)
     turn = candidates(lease.state, limit=10, now=now)
-    prepared = await dead.run_shard._prepare(execution, lease, turn, now=now)
-    await dead.run_shard._record.open(lease, execution, prepared)
+    prepared = await dead.run_shard.turn.prepare(execution, lease, turn, now=now)
+    await dead.run_shard.turn.record.open(lease, execution, prepared)
     await engine.database["shards"].update_one({"_id": lease.shard_id}, {"$set": {"dueAt": now}})
     await dead.close()
 

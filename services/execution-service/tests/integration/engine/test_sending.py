@@ -172,7 +172,7 @@ async def test_a_commit_whose_answer_is_lost_takes_effect_once(engine: Any) -> N
     execution_id = await engine.planned()
     worker = Worker(engine.wiring, owner="worker")
     flaky = AnswerLost(engine.wiring.transactions)
-    worker.run_shard._record = recorder(engine, flaky)
+    worker.run_shard.turn.record = recorder(engine, flaky)
     running = asyncio.create_task(worker.run())
     await engine.ended(execution_id)
     running.cancel()
