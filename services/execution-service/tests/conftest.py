@@ -8,12 +8,13 @@ import pytest
 from contracts.events.campaign import AudienceDefinition
 from execution_service.application.fold_contacts import FoldContacts
 from execution_service.application.measure_audience import MeasureAudience
-from execution_service.application.ports import CampaignAudience, KnownCampaign, Mark
+from execution_service.application.ports import CampaignAudience, Collision, KnownCampaign, Mark
 from execution_service.application.ports_audience import ContactChange, StoredChunk
 from execution_service.application.ports_import import ImportRecord
 from execution_service.domain.audience_columns import CHUNK_SIZE, Chunk
 from execution_service.domain.contact import Contact
 from execution_service.domain.errors import ImportIdReused, ImportRunning
+from execution_service.domain.org_settings import OrgSettings
 from service_kit.ports import Tx
 from service_kit.testing.fakes import (
     FixedClock,
@@ -250,6 +251,21 @@ class InMemoryImports:
         self.rows[key] = self.rows[key][0], record
 
 
+class InMemorySettings:
+    """The port `StoredSettings` in a dictionary; also the one for reading."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, OrgSettings] = {}
+
+    async def of(self, org: str, *, tx: Tx | None = None) -> OrgSettings:
+        return self.rows.get(org, OrgSettings(org))
+
+    async def put(self, tx: Tx, settings: OrgSettings) -> None:
+        if (await self.of(settings.org)).version != settings.version - 1:
+            raise Collision
+        staged(tx, lambda: self.rows.update({settings.org: settings}))
+
+
 @dataclass
 class AudienceWorld:
     """Every port of the audience, in memory."""
@@ -264,6 +280,7 @@ class AudienceWorld:
     clock: FixedClock = field(default_factory=lambda: FixedClock(NOW))
     chunks: InMemoryChunks = field(default_factory=InMemoryChunks)
     segments: InMemorySegmentFilters = field(default_factory=InMemorySegmentFilters)
+    org_settings: InMemorySettings = field(default_factory=InMemorySettings)
 
     def __post_init__(self) -> None:
         self.changes = self.contacts.changes

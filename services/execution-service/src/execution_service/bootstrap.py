@@ -19,12 +19,14 @@ from execution_service.adapters.mongo_bots import MongoBots
 from execution_service.adapters.mongo_contacts import MongoContacts
 from execution_service.adapters.mongo_imports import MongoImports
 from execution_service.adapters.mongo_segments import MongoSegments
+from execution_service.adapters.mongo_settings import MongoSettings
 from execution_service.adapters.telegram_get_me import TelegramGetMe
 from execution_service.application.estimate_audiences import estimate_audiences
 from execution_service.application.fold_contacts import FoldContacts
 from execution_service.application.import_contacts import ImportContacts
 from execution_service.application.list_contacts import ListContacts
 from execution_service.application.measure_audience import MeasureAudience
+from execution_service.application.recent_settings import RecentSettings
 from execution_service.application.show_audience import ShowAudience
 from execution_service.settings import Settings
 
@@ -46,6 +48,10 @@ class Wiring(ServiceWiring):
         self.changes = MongoContactChanges(self.database)
         self.chunks = MongoAudienceChunks(self.database, transactions=self.transactions)
         self.segments = MongoSegments(self.database)
+        self.org_settings = MongoSettings(self.database)
+        self.recent_settings = RecentSettings(
+            self.org_settings, keep_seconds=settings.org_settings_keep_seconds
+        )
         self.bots = MongoBots(self.database, box=SecretBox(settings.encryption_keys.get_secret_value()))
         self.marks = MongoAudienceMarks(self.database, clock=self.clock)
         self.campaigns = MongoCampaigns(self.database)

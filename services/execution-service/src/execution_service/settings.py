@@ -20,6 +20,8 @@ class Settings(ServiceSettings):
     """Pause between two looks at which contacts, and whose audiences, have changed."""
     catch_up_seconds: float = Field(default=1, gt=0)
     """How long a request waits for contacts just stored to be counted."""
+    org_settings_keep_seconds: float = Field(default=1, ge=0)
+    """How long an organisation's own settings are kept before they are read again."""
     import_batch_seconds: float = Field(default=15, gt=0)
     """How long one batch of an import may take to be stored."""
     import_lease_seconds: float = Field(default=20, gt=0)
