@@ -19,6 +19,7 @@ from contracts.events.campaign import (
     CampaignUpdated,
 )
 from contracts.events.delivery import DeliveryRecorded
+from contracts.events.engagement import EngagementClicked
 from contracts.events.execution import ExecutionCompleted, ExecutionFailed, ExecutionPlanned
 from contracts.events.statistics import StatisticsUpdated
 
@@ -39,6 +40,7 @@ CATALOGUE: dict[str, type[EventData]] = {
         ExecutionCompleted,
         ExecutionFailed,
         DeliveryRecorded,
+        EngagementClicked,
         AudienceEstimated,
         SegmentChanged,
         ContactErased,

@@ -17,6 +17,7 @@ class Topic:
 CAMPAIGN_EVENTS = Topic("campaign-events", retention_ms=90 * 24 * 3600 * 1000)
 EXECUTION_EVENTS = Topic("execution-events", retention_ms=90 * 24 * 3600 * 1000)
 DELIVERY_EVENTS = Topic("delivery-events", retention_ms=90 * 24 * 3600 * 1000)
+ENGAGEMENT_EVENTS = Topic("engagement-events", retention_ms=90 * 24 * 3600 * 1000)
 AUDIENCE_EVENTS = Topic("audience-events")
 STATISTICS_EVENTS = Topic("statistics-events")
 
@@ -30,6 +31,7 @@ ALL_TOPICS: tuple[Topic, ...] = (
     CAMPAIGN_EVENTS,
     EXECUTION_EVENTS,
     DELIVERY_EVENTS,
+    ENGAGEMENT_EVENTS,
     AUDIENCE_EVENTS,
     STATISTICS_EVENTS,
     *(dead_letter_topic(service) for service in SERVICES),

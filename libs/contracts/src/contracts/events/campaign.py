@@ -11,6 +11,7 @@ CampaignType = Literal["message", "invitation", "data_collection", "engagement",
 CampaignStatus = Literal["draft", "active", "paused", "completed", "cancelled"]
 Priority = Literal["low", "normal", "high"]
 ParseMode = Literal["HTML", "MarkdownV2", "none"]
+MediaType = Literal["photo", "video", "document", "animation"]
 RetriedStatus = Literal["failed", "skipped", "unknown"]
 
 
@@ -58,8 +59,22 @@ class Personalization(Model):
     fields: list[str] | None = None
 
 
+class Media(Model):
+    """What a message shows beside its text, which is then its caption. Telegram fetches the URL."""
+
+    type: MediaType
+    url: str
+
+
+class Button(Model):
+    """A button under a message; `text` may hold placeholders. It leads to `url` by way of a tracking link."""
+
+    text: str
+    url: str
+
+
 class FrozenMessage(Model):
-    """A message as it stood when the execution started, its template resolved."""
+    """A message as it stood when the execution started, its template resolved. `buttons` are rows of them."""
 
     id: str
     template_id: str | None = None
@@ -67,6 +82,8 @@ class FrozenMessage(Model):
     parse_mode: ParseMode = "none"
     variations: list[Variation] = Field(default_factory=list)
     personalization: Personalization = Personalization()
+    media: Media | None = None
+    buttons: list[list[Button]] = Field(default_factory=list)
 
 
 class Retry(Model):
