@@ -21,6 +21,7 @@ from contracts.events.campaign import (
 from contracts.events.delivery import DeliveryRecorded
 from contracts.events.engagement import EngagementClicked
 from contracts.events.execution import ExecutionCompleted, ExecutionFailed, ExecutionPlanned
+from contracts.events.settings import SettingsChanged
 from contracts.events.statistics import StatisticsUpdated
 
 CATALOGUE: dict[str, type[EventData]] = {
@@ -44,6 +45,7 @@ CATALOGUE: dict[str, type[EventData]] = {
         AudienceEstimated,
         SegmentChanged,
         ContactErased,
+        SettingsChanged,
         StatisticsUpdated,
     )
 }

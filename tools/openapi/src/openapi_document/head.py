@@ -34,6 +34,7 @@ TAGS = {
     "contacts": "The people that campaigns reach.",
     "segments": "Groups of contacts.",
     "bots": "The Telegram bots that send.",
+    "settings": "What holds for all campaigns of the organisation.",
     "webhooks": "Be told of events, signed as Standard Webhooks are.",
 }
 """In the order of the reference page. An operation's tag must be among them."""

@@ -51,9 +51,20 @@ def complete(document: Json, *, max_body_bytes: int, examples: Path | None) -> J
         _describe_success(operation, schemas)
     if given:
         raise KeyError(f"examples of operations that do not exist: {sorted(given)}")
+    _drop_unused(document)
     for node in (*_objects(document["paths"]), *_objects(schemas)):
         _tidy(node)
     return document
+
+
+def _drop_unused(document: Json) -> None:
+    """Forget schemas that nothing refers to: a patch holds those of its parts itself."""
+    schemas: Json = document["components"]["schemas"]
+    used = {str(node.get("$ref", "")).removeprefix(_SCHEMAS) for node in _objects(document)}
+    if unused := schemas.keys() - used - {"Failure"}:
+        for name in unused:
+            del schemas[name]
+        _drop_unused(document)
 
 
 def _tidy(node: Json) -> None:

@@ -1,9 +1,11 @@
 """Text as the API takes it: Unicode in NFC, no control characters but newline and tab."""
 
+import re
+from datetime import time
 from typing import Annotated, Any
 
 from fastapi import Path
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, StringConstraints, WithJsonSchema
 
 from service_kit.text import clean_text
 
@@ -29,10 +31,29 @@ Name = Annotated[
 """1-200 characters, not only blanks."""
 Description = Annotated[str, StringConstraints(max_length=5000), AfterValidator(clean_text), _CLEAN]
 """At most 5,000 characters."""
+_TIME_OF_DAY = re.compile("([01][0-9]|2[0-3]):([0-5][0-9])")
+
+
+def _time_of_day(value: Any) -> time:
+    if isinstance(value, time):
+        return value
+    found = _TIME_OF_DAY.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("must be a time such as 22:30")
+    return time(int(found[1]), int(found[2]))
+
+
 ClientId = Annotated[
     str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._~@-]*$")
 ]
 """An id that a client may choose: it stands in URLs as it is."""
+TimeOfDay = Annotated[
+    time,
+    PlainValidator(_time_of_day),
+    PlainSerializer(lambda value: f"{value:%H:%M}", return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": f"^{_TIME_OF_DAY.pattern}$", "examples": ["22:30"]}),
+]
+"""`HH:MM`, from 00:00 to 23:59, on a clock on the wall."""
 PathId = Annotated[str, Path(min_length=1, max_length=128, description="The id, as it was given or chosen.")]
 """An id in a path; a longer one is nobody's, so 404."""
 ReadOnly = Annotated[

@@ -67,7 +67,8 @@ def _flag(value: object) -> bool:
     return value
 
 
-def _timezone(value: object) -> str:
+def timezone(value: object) -> str:
+    """`value`, if it names a time zone. Raises ValueError."""
     if not isinstance(value, str) or value not in _timezones():
         raise ValueError("must be an IANA time zone such as Europe/Berlin")
     return value
@@ -132,7 +133,7 @@ _OPTIONAL: dict[str, tuple[str, Callable[[object], Any], Any]] = {
     "lastName": ("last_name", _text(256), None),
     "username": ("username", _text(64), None),
     "language": ("language", _language, None),
-    "timezone": ("timezone", _timezone, None),
+    "timezone": ("timezone", timezone, None),
     "location": ("location", _location, None),
     "age": ("age", _integer(0, 150, "must be between 0 and 150"), None),
     "interests": ("interests", _interests, ()),

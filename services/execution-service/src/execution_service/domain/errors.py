@@ -10,7 +10,8 @@
     ├── ImportIdReused      422
     ├── BotNotFound         404
     ├── BotExists           409
-    └── BotInUse            409
+    ├── BotInUse            409
+    └── PreconditionFailed  412
 
 Fields that break a rule are `FieldErrors` of the kit. A docstring is the message.
 """
@@ -79,3 +80,9 @@ class BotInUse(ServiceError):
     """An execution that has not ended uses this bot."""
 
     code = "BOT_IN_USE"
+
+
+class PreconditionFailed(ServiceError):
+    """The version is another than If-Match names; read it again."""
+
+    code = "PRECONDITION_FAILED"

@@ -8,6 +8,7 @@ from service_kit.api.app import Editor, Viewer
 from service_kit.api.envelope import Pagination, RequestModel, ResponseModel, Success, UtcTime
 from service_kit.api.etags import IfMatch, etag
 from service_kit.api.idempotency import Answer, Once
+from service_kit.api.merge_patch import MergePatch, patch_schema
 from service_kit.api.types import Name, PathId, ReadOnly
 
 from campaign_service.application.change_template import delete_template, get_template, update_template
@@ -16,7 +17,6 @@ from campaign_service.domain.errors import PreconditionFailed, TemplateNotFound,
 from campaign_service.domain.template import Template
 from campaign_service.entrypoints.api.campaign_answers import Deleted
 from campaign_service.entrypoints.api.dependencies import PageLimit, PageNumber, Parts
-from campaign_service.entrypoints.api.merge_patch import MergePatch, patch_schema
 from campaign_service.entrypoints.api.values import Content
 from campaign_service.entrypoints.errors import answers
 

@@ -19,6 +19,7 @@ from execution_service.entrypoints.api.internal import internal_router
 from execution_service.entrypoints.api.progress import progress_router
 from execution_service.entrypoints.api.progress_stream import progress_stream_router
 from execution_service.entrypoints.api.segments import segments_router
+from execution_service.entrypoints.api.settings import settings_router
 from execution_service.entrypoints.errors import STATUSES
 
 
@@ -38,6 +39,7 @@ def build_app(wiring: Wiring) -> FastAPI:
         list_contacts=wiring.list_contacts,
         import_contacts=import_contacts(wiring),
         imports=wiring.imports,
+        org_settings=wiring.org_settings,
         clock=wiring.clock,
     )
     settings, progress = wiring.execution_settings, progress_parts(wiring)
@@ -48,6 +50,7 @@ def build_app(wiring: Wiring) -> FastAPI:
             contacts_router(audience),
             segments_router(audience),
             bots_router(audience),
+            settings_router(audience),
             progress_router(progress.show),
             progress_stream_router(progress.follow),
             executions_router(progress.list_executions),

@@ -18,6 +18,7 @@ from execution_service.application.ports import (
     TelegramIdentity,
 )
 from execution_service.application.ports_import import Imports
+from execution_service.application.ports_settings import StoredSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,4 +38,5 @@ class Audience:
     list_contacts: ListContacts
     import_contacts: ImportContacts
     imports: Imports
+    org_settings: StoredSettings
     clock: Clock
