@@ -56,6 +56,7 @@ BAD_CAMPAIGNS: list[tuple[str, dict[str, Any]]] = [
     ("strategy.botIds", {"strategy": {"botIds": [f"bot_{n}" for n in range(21)]}}),
     ("strategy.botIds.1", {"strategy": {"botIds": ["bot_1", "no spaces"]}}),
     ("strategy.allowPaidBroadcast", {"strategy": {"allowPaidBroadcast": "yes"}}),
+    ("strategy.unknownDelivery", {"strategy": {"unknownDelivery": "twice"}}),
     ("messages", {"messages": [{"content": "x"}] * 21}),
     ("messages", {"messages": [{"id": "m", "content": "x"}] * 2}),
     ("messages.0.content", {"messages": [{"content": "x" * 4097}]}),

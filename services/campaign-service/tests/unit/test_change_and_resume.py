@@ -152,10 +152,11 @@ async def test_an_update_tells_what_changed_and_one_without_changes_nothing(
 ) -> None:
     before = put(world, new_campaign())
     assert await update(world) == before and world.outbox.events == []
-    after = await update(world, name="New", end_date=world.clock.now())
+    after = await update(world, name="New", end_date=world.clock.now(), budget=7.5)
     assert (after.version, after.definition.name) == (2, "New")
     [event] = world.outbox.events
-    assert event.data.changed == ["name", "endDate"] and event.data.end_date == world.clock.now()
+    assert event.data.changed == ["name", "budget", "endDate"]
+    assert (event.data.end_date, event.data.budget) == (world.clock.now(), 7.5)
     assert event.data.audience.segments == ["seg123"]
 
 

@@ -132,8 +132,8 @@ async def test_what_only_preflight_knows_is_named_too(world: Any, new_campaign: 
 async def test_several_bots_share_the_work_and_each_must_be_there_and_may_have_to_pay(
     world: Any, new_campaign: New
 ) -> None:
-    several = Strategy(bot_ids=("bot_1", "bot_2"), allow_paid_broadcast=True)
-    definition = replace(new_campaign().definition, strategy=several)
+    several = Strategy(bot_ids=("bot_1", "bot_2"), allow_paid_broadcast=True, unknown_delivery="retry")
+    definition = replace(new_campaign().definition, strategy=several, budget=12.5)
     world.campaigns.rows["camp_1"] = new_campaign(definition=definition)
     assert await refused_fields(world) == ["strategy.botIds.1"]
     bots = (Bot("bot_1", "One", 10, 100), Bot("bot_2", "Two", 10, 0))
@@ -146,6 +146,7 @@ async def test_several_bots_share_the_work_and_each_must_be_there_and_may_have_t
     assert (snapshot.bot_id, snapshot.bot_ids, snapshot.allow_paid_broadcast) == (
         None, ["bot_1", "bot_2"], True,
     )  # fmt: skip
+    assert (snapshot.retry_unknown, snapshot.budget) == (True, 12.5)
 
 
 async def test_without_an_answer_from_preflight_nothing_starts(world: Any, new_campaign: New) -> None:

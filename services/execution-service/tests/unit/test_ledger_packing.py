@@ -9,13 +9,15 @@ from execution_service.adapters.ledger_packing import (
     pack_outcomes,
     pack_places,
     pack_positions,
+    pack_tried,
+    unpack_candidates,
     unpack_contacts,
     unpack_former,
     unpack_outcomes,
     unpack_places,
     unpack_positions,
 )
-from execution_service.domain.outcomes import MESSAGES, STATUSES, Final
+from execution_service.domain.outcomes import MESSAGES, STATUSES, Candidate, Final
 from execution_service.domain.retrying import Former, Place
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,6 +49,14 @@ def test_contact_ids_come_back_in_their_order(contact_ids: list[str]) -> None:
 def test_positions_come_back_in_their_order(positions: list[int]) -> None:
     assert unpack_positions(pack_positions(positions)) == positions
     assert unpack_positions(pack_positions(cast(list[int], tuple(positions)))) == positions
+
+
+@settings(deadline=None)
+@given(st.lists(st.builds(Candidate, POSITIONS, st.integers(0, 3), st.integers(0, 99), st.booleans())))
+def test_candidates_come_back_with_what_they_have_been_through(candidates: list[Candidate]) -> None:
+    packed = pack_positions([item.position for item in candidates]), pack_tried(candidates)
+    assert unpack_candidates(*packed) == candidates
+    assert (packed[1] is None) == all(item == Candidate(item.position) for item in candidates)
 
 
 @settings(deadline=None)

@@ -22,6 +22,7 @@ from execution_service.domain.outcomes import (
     ServerFailed,
     Unauthorized,
     classify,
+    passed_over,
     settle,
 )
 
@@ -132,3 +133,26 @@ def test_no_connection_is_repeated_without_end_ever_more_slowly() -> None:
         candidate = back.candidate
     assert waits == sorted(waits)
     assert (waits[0], waits[-1], candidate.tries) == (1, 30, 0)
+
+
+def test_a_message_without_an_answer_is_tried_again_only_for_who_asks_for_it_and_three_times() -> None:
+    candidate, at = Candidate(3), NOW
+    for attempt in range(1, MAX_TRIES):
+        back = settle(candidate, NoAnswer(), at=at, variation_id=None, retry_unknown=True)
+        assert isinstance(back, Back)
+        assert (back.candidate.tries, back.candidate.unanswered) == (attempt, True)
+        assert back.due - at >= timedelta(seconds=1)
+        candidate, at = back.candidate, back.due
+    final = settle(candidate, NoAnswer(), at=at, variation_id="v", retry_unknown=True)
+    assert isinstance(final, Final)
+    assert (final.status, final.code, final.variation_id) == ("unknown", "DELIVERY_UNKNOWN", "v")
+
+
+def test_whoever_may_have_got_the_message_never_ends_as_if_they_had_not() -> None:
+    maybe = Candidate(3, tries=MAX_TRIES - 1, unanswered=True)
+    lost = settle(maybe, ServerFailed(), at=NOW, variation_id=None, retry_unknown=True)
+    for final in (lost, *(passed_over(maybe, code, at=NOW) for code in ("OPTED_OUT", "CAMPAIGN_ENDED"))):
+        assert isinstance(final, Final)
+        assert (final.position, final.status, final.code) == (3, "unknown", "DELIVERY_UNKNOWN")
+    assert passed_over(Candidate(3), "OPTED_OUT", at=NOW) == Final(3, "skipped", NOW, "OPTED_OUT")
+    assert passed_over(Candidate(3), "MESSAGE_EMPTY", at=NOW) == Final(3, "failed", NOW, "MESSAGE_EMPTY")

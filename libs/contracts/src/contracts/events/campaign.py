@@ -109,6 +109,8 @@ class ExecutionSnapshot(Model):
     """All that an execution needs, so that execution-service never asks back.
 
     The bots are `bot_ids` (each contact stays with one), or `bot_id`, or the organisation's default one.
+    `retry_unknown`: a message that got no answer is tried again, which may double it.
+    `budget`: what the campaign's messages may cost, over all its runs; null: anything.
     """
 
     messages: Annotated[list[FrozenMessage], Field(min_length=1)]
@@ -119,6 +121,8 @@ class ExecutionSnapshot(Model):
     bot_ids: list[str] = Field(default_factory=list)
     allow_paid_broadcast: bool = False
     end_date: UtcTime | None = None
+    budget: float | None = Field(default=None, ge=0)
+    retry_unknown: bool = False
 
     @property
     def named_bots(self) -> list[str]:
@@ -154,13 +158,14 @@ class CampaignCreated(CampaignEvent):
 
 
 class CampaignUpdated(CampaignEvent):
-    """The definition has changed. `changed` names the fields; audience and end as they are now."""
+    """The definition has changed. `changed` names the fields; audience, end and budget as they are now."""
 
     event_type = "campaign.updated"
 
     changed: list[str]
     audience: AudienceDefinition
     end_date: UtcTime | None = None
+    budget: float | None = Field(default=None, ge=0)
 
 
 class CampaignScheduled(CampaignEvent):

@@ -50,6 +50,7 @@ def updated(campaign: Campaign, changed: list[str]) -> CampaignUpdated:
         changed=[to_camel(name) for name in changed],
         audience=audience_definition(campaign.definition.target_audience),
         end_date=campaign.definition.end_date,
+        budget=campaign.definition.budget,
     )
 
 

@@ -148,6 +148,8 @@ def _snapshot(
         bot_ids=list(strategy.bot_ids),
         allow_paid_broadcast=strategy.allow_paid_broadcast,
         end_date=definition.end_date,
+        budget=definition.budget,
+        retry_unknown=strategy.unknown_delivery == "retry",
     )
 
 

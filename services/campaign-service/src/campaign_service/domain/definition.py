@@ -9,6 +9,7 @@ from contracts.events.campaign import CampaignType, ParseMode
 
 Channel = Literal["telegram"]
 WorkflowTrigger = Literal["manual", "scheduled"]
+UnknownDelivery = Literal["skip", "retry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,10 @@ class TargetAudience:
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """Notes for people (`messaging`, `timing`), and which bot sends, or which bots share the contacts."""
+    """Notes for people (`messaging`, `timing`), and which bot sends, or which bots share the contacts.
+
+    `unknown_delivery`: what becomes of a message that Telegram gave no answer to.
+    """
 
     messaging: str | None = None
     timing: str | None = None
@@ -47,6 +51,7 @@ class Strategy:
     bot_id: str | None = None
     bot_ids: tuple[str, ...] = ()
     allow_paid_broadcast: bool = False
+    unknown_delivery: UnknownDelivery = "skip"
 
     @property
     def bots(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
     contact ids   UTF-8, one a line, in the order of their positions (an id holds no newline)
     positions     MessagePack: [position, …]
+    tried         MessagePack: [[place in the positions, tries, waits, unanswered], …] of those tried before
     places        MessagePack: [[shard, position], …] of a retry's contacts in the first run
     former        MessagePack: [rows of a tally, row of each]: how a retry's contacts stood before
     outcomes      MessagePack: [kinds, positions, kind of each, ms after the intent, Telegram's message ids]
@@ -15,7 +16,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from execution_service.domain.outcomes import Final, Status
+from execution_service.domain.outcomes import Candidate, Final, Status
 from execution_service.domain.retrying import Former, Place
 
 _MILLISECOND = timedelta(milliseconds=1)
@@ -34,6 +35,7 @@ class _Outcomes(msgspec.Struct, array_like=True, gc=False):
 
 _encoder = msgspec.msgpack.Encoder()
 _positions = msgspec.msgpack.Decoder(list[int])
+_tried = msgspec.msgpack.Decoder(list[tuple[int, int, int, bool]])
 _places = msgspec.msgpack.Decoder(list[tuple[int, int]])
 _former = msgspec.msgpack.Decoder(tuple[list[tuple[int, str, str | None, Status, str | None]], list[int]])
 _outcomes = msgspec.msgpack.Decoder(_Outcomes)
@@ -57,6 +59,24 @@ def pack_positions(positions: Sequence[int]) -> bytes:
 def unpack_positions(packed: bytes) -> list[int]:
     """The positions that `pack_positions` got. Raises msgspec.DecodeError."""
     return _positions.decode(packed)
+
+
+def pack_tried(candidates: Sequence[Candidate]) -> bytes | None:
+    """What those of `candidates` who were tried before have been through; None when there are none."""
+    rows = [
+        (place, item.tries, item.waits, item.unanswered)
+        for place, item in enumerate(candidates)
+        if item.tries or item.waits or item.unanswered
+    ]
+    return _encoder.encode(rows) if rows else None
+
+
+def unpack_candidates(positions: bytes, tried: bytes | None) -> list[Candidate]:
+    """The candidates whose positions and tries were packed. Raises msgspec.DecodeError."""
+    candidates = [Candidate(position) for position in unpack_positions(positions)]
+    for place, tries, waits, unanswered in _tried.decode(tried) if tried else ():
+        candidates[place] = Candidate(candidates[place].position, tries, waits, unanswered)
+    return candidates
 
 
 def pack_places(places: Sequence[Place]) -> bytes:

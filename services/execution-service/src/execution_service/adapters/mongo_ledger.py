@@ -1,9 +1,10 @@
 """The ledger in MongoDB: one document per window.
 
 {_id: `<executionId>:<shard>:<window>`, executionId, shard, window, step, message (id), epoch,
-state intent|recorded, intentAt}, with positions and decided (packed) while it is an intent; once it is
-recorded instead of them with recordedAt, recordedBy (epoch), outcomes (packed), counts{}, statuses[],
-codes[], sent. Packed is what `ledger_packing` reads; statuses and codes say which windows need no unpacking.
+state intent|recorded, intentAt}, with positions, tried (if any was) and decided (packed) while it is an
+intent; once it is recorded instead of them with recordedAt, recordedBy (epoch), outcomes (packed), counts{},
+statuses[], codes[], sent. Packed is what `ledger_packing` reads; statuses and codes say which windows need no
+unpacking.
 """
 
 from collections import Counter
@@ -18,8 +19,9 @@ from service_kit.ports import Tx
 from execution_service.adapters.ledger_packing import (
     pack_outcomes,
     pack_positions,
+    pack_tried,
+    unpack_candidates,
     unpack_outcomes,
-    unpack_positions,
 )
 from execution_service.application.ports_engine import (
     LeaseLost,
@@ -55,6 +57,9 @@ class MongoLedger:
             "decided": pack_outcomes(window.decided, since=window.opened_at),
             "intentAt": window.opened_at,
         }
+        tried = pack_tried(window.candidates)
+        if tried is not None:
+            row["tried"] = tried
         await self._windows.insert_one(row, session=session_of(tx))
 
     async def is_open(self, tx: Tx, window: Window) -> bool:
@@ -76,7 +81,7 @@ class MongoLedger:
             step=row["step"],
             message_id=row["message"],
             epoch=row["epoch"],
-            positions=unpack_positions(row["positions"]),
+            candidates=unpack_candidates(row["positions"], row.get("tried")),
             decided=unpack_outcomes(row["decided"], since=row["intentAt"]),
             opened_at=row["intentAt"],
         )
@@ -98,7 +103,7 @@ class MongoLedger:
         }
         answer = await self._windows.update_one(
             {"_id": _id(window), "state": "intent"},
-            {"$set": values, "$unset": {"positions": "", "decided": ""}},
+            {"$set": values, "$unset": {"positions": "", "tried": "", "decided": ""}},
             session=session,
         )
         if answer.matched_count == 1:

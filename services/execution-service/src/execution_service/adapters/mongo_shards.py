@@ -1,7 +1,8 @@
 """Shards in MongoDB.
 
 `shards` {_id: `<executionId>:<no>`, executionId, org, campaignId, no, part, size, steps, step, queue, next,
-window, retry[] ([position, tries, waits, dueAt]), passed, counts{}, errors{}, state, owner, epoch, dueAt}.
+window, retry[] ([position, tries, waits, dueAt, unanswered]), passed, counts{}, errors{}, state, owner,
+epoch, dueAt}.
 `shard_contacts` {_id: shard, executionId, contacts}: written once, apart, so that progress reads and window
 writes do not carry them. They, and the positions in queue and passed, are packed: see `ledger_packing`.
 
@@ -249,8 +250,9 @@ def _changing(state: ShardState) -> dict[str, Any]:
         "next": state.next,
         "window": state.window,
         "retry": [
-            [item.candidate.position, item.candidate.tries, item.candidate.waits, item.due]
+            [who.position, who.tries, who.waits, item.due, who.unanswered]
             for item in state.retry
+            for who in [item.candidate]
         ],
         "passed": pack_positions(state.passed),
         "counts": dict(state.counts),
@@ -268,7 +270,8 @@ def _state(row: Document) -> ShardState:
         next=row["next"],
         window=row["window"],
         retry=tuple(
-            Waiting(Candidate(position, tries, waits), due) for position, tries, waits, due in row["retry"]
+            Waiting(Candidate(position, tries, waits, *unanswered), due)
+            for position, tries, waits, due, *unanswered in row["retry"]
         ),
         passed=tuple(unpack_positions(row["passed"])),
         counts=row["counts"],

@@ -21,7 +21,7 @@ from execution_service.domain.execution import (
     ShardSums,
     Standing,
 )
-from execution_service.domain.outcomes import Final
+from execution_service.domain.outcomes import Candidate, Final
 from execution_service.domain.retrying import Former, Retried
 from execution_service.domain.window import ShardState
 
@@ -165,7 +165,7 @@ class ShardLease:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """An intent: these positions are about to be sent in `step`; `decided` need no sending."""
+    """An intent: these candidates are about to be sent in `step`; `decided` need no sending."""
 
     shard_id: str
     execution_id: str
@@ -174,9 +174,14 @@ class Window:
     step: int
     message_id: str
     epoch: int
-    positions: Sequence[int]
+    candidates: Sequence[Candidate]
     decided: Sequence[Final]
     opened_at: datetime
+
+    @property
+    def positions(self) -> list[int]:
+        """Of the candidates."""
+        return [candidate.position for candidate in self.candidates]
 
 
 class Shards(Protocol):

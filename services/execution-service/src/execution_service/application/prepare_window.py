@@ -9,7 +9,7 @@ from execution_service.application.ports_engine import Audience, ShardLease
 from execution_service.application.ports_sending import Deferred, Rendered, Slot
 from execution_service.domain.contact import Addressee
 from execution_service.domain.execution import Execution
-from execution_service.domain.outcomes import Back, Candidate, Final, Status
+from execution_service.domain.outcomes import Back, Candidate, Final, passed_over
 from execution_service.domain.rendering import (
     CompiledMessage,
     MissingField,
@@ -111,21 +111,18 @@ def _prepare(
     contact: Addressee | None,
     now: datetime,
 ) -> Letter | Final:
-    def decided(status: Status, code: str) -> Final:
-        return Final(candidate.position, status, now, code)
-
     if contact is None:
-        return decided("skipped", "CONTACT_ERASED")
+        return passed_over(candidate, "CONTACT_ERASED", at=now)
     code = suppression(contact)
     if code is not None:
-        return decided("skipped", code)
+        return passed_over(candidate, code, at=now)
     variation_id, template = message.choose(seed, contact_id)
     try:
         text = render(template, contact.fields)
     except MissingField:
-        return decided("skipped", "MISSING_FIELD")
+        return passed_over(candidate, "MISSING_FIELD", at=now)
     fault = length_fault(text, template)
     if fault is not None:
-        return decided("failed", fault)
+        return passed_over(candidate, fault, at=now)
     rendered = Rendered(text, template.parse_mode)
     return Letter(candidate, contact_id, contact.telegram_chat_id, variation_id, rendered)

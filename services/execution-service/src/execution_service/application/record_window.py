@@ -21,7 +21,7 @@ from execution_service.application.ports_engine import LeaseLost, Ledger, ShardL
 from execution_service.application.ports_sending import Observer
 from execution_service.application.prepare_window import Prepared
 from execution_service.domain.execution import Execution
-from execution_service.domain.outcomes import Back, Final
+from execution_service.domain.outcomes import Back, Final, NoAnswer, settle
 from execution_service.domain.retrying import Former
 from execution_service.domain.window import ShardState, close_window, open_window
 
@@ -61,7 +61,7 @@ class RecordWindow:
             step=lease.state.step,
             message_id=execution.snapshot.messages[lease.state.step].id,
             epoch=lease.epoch,
-            positions=[letter.candidate.position for letter in prepared.letters],
+            candidates=[letter.candidate for letter in prepared.letters],
             decided=prepared.decided,
             opened_at=now,
         )
@@ -101,11 +101,14 @@ class RecordWindow:
         self._observer.recorded(finals, back=len(everything) - len(finals))
 
     async def abandon(self, lease: ShardLease, execution: Execution, window: Window) -> None:
-        """A former owner's intent: what it sent nobody knows, so each position is unknown."""
-        now = self._clock.now()
-        results = [Final(position, "unknown", now, "DELIVERY_UNKNOWN") for position in window.positions]
+        """A former owner's intent: what it sent nobody knows, so none of its letters has an answer."""
+        now, again = self._clock.now(), execution.snapshot.retry_unknown
+        results = [
+            settle(candidate, NoAnswer(), at=now, variation_id=None, retry_unknown=again)
+            for candidate in window.candidates
+        ]
         await self.close(lease, execution, window, results)
-        log.warning("window.abandoned", shard_id=lease.shard_id, window=window.number, unknown=len(results),
+        log.warning("window.abandoned", shard_id=lease.shard_id, window=window.number, letters=len(results),
                     execution_id=lease.execution_id)  # fmt: skip
 
     async def _store(self, lease: ShardLease, work: Callable[[Tx], Awaitable[None]]) -> None:

@@ -32,7 +32,7 @@ from execution_service.application.send_window import SendWindow
 from execution_service.application.silence import Silence
 from execution_service.application.watch_execution import ExecutionWatch
 from execution_service.domain.execution import Execution
-from execution_service.domain.outcomes import Final
+from execution_service.domain.outcomes import passed_over
 from execution_service.domain.window import candidates, next_due
 
 log = get_logger()
@@ -118,7 +118,7 @@ class RunTurn:
         """The campaign has ended: nobody of the shard is sent to any more, waiting ones included."""
         now = self.clock.now()
         turn = candidates(lease.state, limit=SKIPPED_AT_ONCE, now=_LATEST)
-        skipped = [Final(item.position, "skipped", now, "CAMPAIGN_ENDED") for item in turn]
+        skipped = [passed_over(item, "CAMPAIGN_ENDED", at=now) for item in turn]
         window = await self.record.open(lease, execution, Prepared(skipped, turn))
         await self.record.close(lease, execution, window, ())
 

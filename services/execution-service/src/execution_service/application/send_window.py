@@ -159,7 +159,13 @@ class _Sending:
         return self._settle(letter, NotDispatched(self._of.silence.left(self._sender.bot.telegram_id)))
 
     def _settle(self, letter: Letter, attempt: Attempt) -> Final | Back:
-        return settle(letter.candidate, attempt, at=self._of.clock.now(), variation_id=letter.variation_id)
+        return settle(
+            letter.candidate,
+            attempt,
+            at=self._of.clock.now(),
+            variation_id=letter.variation_id,
+            retry_unknown=self._execution.snapshot.retry_unknown,
+        )
 
     def _may_dispatch(self) -> bool:
         return not (

@@ -2,7 +2,8 @@
 
 `classify` reads status and description together (some 403s arrive as 400s); `settle` turns the result
 of one attempt into a final outcome or a way back to pending. The line that matters runs between "known
-not to have been delivered" (may be tried again) and "may have been delivered" (never is).
+not to have been delivered" (may be tried again) and "may have been delivered": that is tried again only when
+the campaign asks for it, and its contact never ends as skipped, for it may have got the message.
 Sources: https://core.telegram.org/bots/api#making-requests, #responseparameters
 """
 
@@ -18,7 +19,7 @@ Status = Literal["successful", "failed", "skipped", "unknown"]
 STATUSES: tuple[Status, ...] = ("successful", "failed", "skipped", "unknown")
 
 MAX_TRIES = 3
-"""How often a message is tried that Telegram answers with a 5xx of its own."""
+"""How often a message is tried that Telegram answers with a 5xx of its own, or not at all (if it is then)."""
 _RETRY_FIRST_SECONDS = 1.0
 _RETRY_MOST_SECONDS = 30.0
 
@@ -38,6 +39,8 @@ MESSAGES = {
     "OPTED_OUT": "Contact has opted out",
     "MISSING_FIELD": "Contact lacks a value that the message needs",
     "CAMPAIGN_ENDED": "The campaign's end came before the contact's turn",
+    "FREQUENCY_CAP": "Contact has got as many messages as the organisation allows in this time",
+    "BUDGET_EXHAUSTED": "The campaign's budget pays for no further message",
     "AUDIENCE_INVALID": "The audience's filters cannot be understood",
     "BOT_UNAUTHORIZED": "Telegram rejects the bot's token",
     "BOT_MISSING": "The bot of this execution is not registered",
@@ -45,7 +48,9 @@ MESSAGES = {
 """Error code → what it says to people."""
 
 
-_SKIPPED = frozenset({"CONTACT_ERASED", "MISSING_FIELD", "CAMPAIGN_ENDED", *SUPPRESSIONS})
+_SKIPPED = frozenset(
+    {"CONTACT_ERASED", "MISSING_FIELD", "CAMPAIGN_ENDED", "FREQUENCY_CAP", "BUDGET_EXHAUSTED", *SUPPRESSIONS}
+)
 
 
 def status_of(code: str) -> Status:
@@ -173,12 +178,14 @@ def _retry_after(parameters: Mapping[str, Any], description: str) -> float:
 class Candidate:
     """A contact's turn: its position in the shard and what it has been through.
 
-    `tries` counts answers that used up an attempt, `waits` those that did not.
+    `tries` counts attempts that were used up, `waits` answers that used up none. `unanswered`: one of the
+    attempts had no answer, so the message may have been delivered.
     """
 
     position: int
     tries: int = 0
     waits: int = 0
+    unanswered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,29 +203,45 @@ class Final:
 
 @dataclass(frozen=True, slots=True)
 class Back:
-    """Known not to have been delivered: pending again from `due` on."""
+    """Pending again from `due` on: known not to have been delivered, unless the candidate says otherwise."""
 
     candidate: Candidate
     due: datetime
 
 
-def settle(candidate: Candidate, result: Attempt, *, at: datetime, variation_id: str | None) -> Final | Back:
+def settle(
+    candidate: Candidate,
+    result: Attempt,
+    *,
+    at: datetime,
+    variation_id: str | None,
+    retry_unknown: bool = False,
+) -> Final | Back:
     """What becomes of the contact after one attempt that ended at `at`."""
-    position = candidate.position
+    position, last = candidate.position, candidate.tries + 1 >= MAX_TRIES
     match result:
         case Delivered(message_id):
             return Final(position, "successful", at, None, variation_id, message_id, sent=True)
         case Rejected(code):
             return Final(position, "failed", at, code, variation_id, sent=True)
-        case NoAnswer():
+        case NoAnswer() if last or not retry_unknown:
             return Final(position, "unknown", at, "DELIVERY_UNKNOWN", variation_id, sent=True)
-        case ServerFailed() | ChatMigrated() if candidate.tries + 1 >= MAX_TRIES:
+        case ServerFailed() | ChatMigrated() if last and candidate.unanswered:
+            return Final(position, "unknown", at, "DELIVERY_UNKNOWN", variation_id, sent=True)
+        case ServerFailed() | ChatMigrated() if last:
             return Final(position, "failed", at, "TELEGRAM_ERROR", variation_id, sent=True)
     return _back(candidate, result, at)
 
 
+def passed_over(candidate: Candidate, code: str, *, at: datetime) -> Final:
+    """What becomes of a contact that is sent nothing (more), for the reason `code`."""
+    if candidate.unanswered:
+        return Final(candidate.position, "unknown", at, "DELIVERY_UNKNOWN")
+    return Final(candidate.position, status_of(code), at, code)
+
+
 def _back(candidate: Candidate, result: Attempt, at: datetime) -> Back:
-    """The way back after a `result` that says that nothing was delivered."""
+    """The way back after a `result` that is not the last word."""
     tries, waits = candidate.tries, candidate.waits
     match result:
         case RateLimited(wait) | NotDispatched(wait):
@@ -227,6 +250,8 @@ def _back(candidate: Candidate, result: Attempt, at: datetime) -> Back:
             return Back(replace(candidate, waits=waits + 1), at + _backoff(waits))
         case ServerFailed():
             return Back(replace(candidate, tries=tries + 1), at + _backoff(tries))
+        case NoAnswer():
+            return Back(replace(candidate, tries=tries + 1, unanswered=True), at + _backoff(tries))
         case ChatMigrated():
             return Back(replace(candidate, tries=tries + 1), at)
     return Back(candidate, at)

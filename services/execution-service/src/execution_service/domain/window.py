@@ -1,7 +1,7 @@
 """A shard and its windows: where every contact of it stands, as a pure state machine.
 
 A position is in exactly one place: in the queue at or after `next` (not tried in this step), in `retry`
-(known not to have been delivered), in the open window (perhaps being sent now), or final.
+(to be tried again), in the open window (perhaps being sent now), or final.
 
     open_window    queue or retry → window        stored as the intent, before anything is sent
                    queue or retry → retry         whose chat may not be sent to yet, in the same transaction

@@ -90,6 +90,8 @@ class Engine:
         bot_id: str | None = None,
         bots: Sequence[Bot] = (),
         paid: bool = False,
+        budget: float | None = None,
+        retry_unknown: bool = False,
         **options: Any,
     ) -> Envelope[CampaignStarted]:
         """A `campaign.started` event."""
@@ -105,6 +107,8 @@ class Engine:
             bot_id=bot_id,
             bot_ids=[bot.bot_id for bot in bots],
             allow_paid_broadcast=paid,
+            budget=budget,
+            retry_unknown=retry_unknown,
         )
         data = CampaignStarted(
             campaign_id=campaign_id, name="Sale", type="message", status="active",

@@ -111,6 +111,30 @@ async def test_a_worker_that_dies_with_a_window_open_leaves_it_unknown_and_nobod
     assert not {f"con_{chat:06d}" for chat in delivered} & intended
 
 
+async def test_who_asks_for_it_has_messages_without_an_answer_tried_again_those_of_a_dead_worker_too(
+    engine: Any,
+) -> None:
+    engine.telegram.configure(dropped_share=0.2, seed=3)
+    await engine.contacts(range(1, 121))
+    execution_id = await engine.planned(retry_unknown=True)
+    lease = await leased(engine)
+    await opened(engine, lease, execution_id)
+    await expire(engine, lease)
+    async with engine.working():
+        await engine.ended(execution_id)
+    sends = Counter(row["chat_id"] for row in engine.sends())
+    unanswered = Counter(row["chat_id"] for row in engine.sends() if row["status"] is None)
+    abandoned = {lease.contacts[position] for position in range(10)}
+    for chat in range(1, 121):  # a try for each answer that never came, and one that the dead worker used up
+        tries = unanswered[chat] + (f"con_{chat:06d}" in abandoned)
+        assert sends[chat] == unanswered[chat] + (tries < 3)
+    counts = await engine.ledger_agrees(execution_id)
+    assert counts["successful"] + counts["unknown"] == 120
+    assert counts["successful"] == sum(sends[chat] > unanswered[chat] for chat in range(1, 121))
+    assert len(engine.deliveries()) == 120
+    assert max(engine.deliveries().values()) > 1  # which is what it may cost
+
+
 async def everything(engine: Any) -> dict[str, Any]:
     return {
         name: await engine.database[name].find().sort("_id", 1).to_list(None)

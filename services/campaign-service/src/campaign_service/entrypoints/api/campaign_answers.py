@@ -6,7 +6,7 @@ from contracts.events.campaign import CampaignStatus, CampaignType, ParseMode
 from service_kit.api.envelope import Pagination, ResponseModel, UtcTime
 
 from campaign_service.domain.campaign import Campaign
-from campaign_service.domain.definition import Channel, WorkflowTrigger
+from campaign_service.domain.definition import Channel, UnknownDelivery, WorkflowTrigger
 from campaign_service.entrypoints.api.values import Number
 
 
@@ -34,6 +34,7 @@ class StrategyOut(ResponseModel):
     bot_id: str | None
     bot_ids: list[str]
     allow_paid_broadcast: bool
+    unknown_delivery: UnknownDelivery
 
 
 class StatisticsOut(ResponseModel):

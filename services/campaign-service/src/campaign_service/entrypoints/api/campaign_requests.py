@@ -41,6 +41,8 @@ class StrategyIn(RequestModel):
 
     `botIds`, instead of `botId`: these bots share the contacts, each of whom stays with one. With
     `allowPaidBroadcast` the bots send at their `paidPerSecond`, for the fee that Telegram asks for it.
+    `unknownDelivery`: a message that Telegram gave no answer to is left as it is (`skip`), or tried again
+    (`retry`), three times at most, and some may get it twice then.
     """
 
     messaging: Description | None = None
@@ -49,6 +51,7 @@ class StrategyIn(RequestModel):
     bot_id: ClientId | None = None
     bot_ids: list[ClientId] = Field(default_factory=list, max_length=20)
     allow_paid_broadcast: Flag = False
+    unknown_delivery: domain.UnknownDelivery = "skip"
 
     @field_validator("bot_ids")
     @classmethod
@@ -197,6 +200,7 @@ def _strategy(strategy: StrategyIn | None) -> domain.Strategy | None:
         strategy.bot_id,
         tuple(strategy.bot_ids),
         strategy.allow_paid_broadcast,
+        strategy.unknown_delivery,
     )
 
 
