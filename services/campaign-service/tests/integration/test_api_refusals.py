@@ -14,6 +14,32 @@ Create = Callable[..., Awaitable[str]]
 Token = Callable[..., str]
 JSON = {"Content-Type": "application/json"}
 
+GOOD_URL = "https://shop.example"
+PHOTO = {"type": "photo", "url": GOOD_URL}
+VARIATION = {"content": "x", "weight": 1}
+BAD_URLS = [
+    "shop.example", "//shop.example", "https:shop.example", "https://", "https:///a", "ftp://shop.example", "tg://user",
+    "javascript:alert(1)", "https://shop.example/{{firstName}}", "https://shop.example/a b", "https://shop.example\r\nX: y",
+    "https://shop.example\\@evil.example", "https://user:pass@shop.example", "https://пример.рф", "https://shop.example/\t",
+    "https://[::1", "https://shop.example:99999", "https://shop.example/" + "x" * 2048,
+]  # fmt: skip
+BAD_PARTS: list[tuple[str, Any]] = [
+    ("media.type", {"media": {"url": GOOD_URL}}),
+    ("media.type", {"media": {"type": "sticker", "url": GOOD_URL}}),
+    ("media.url", {"media": {"type": "photo"}}),
+    ("media.url", {"media": {"type": "photo", "url": "http://shop.example/a.jpg"}}),
+    *(("media.url", {"media": {"type": "video", "url": url}}) for url in BAD_URLS),
+    *(("buttons.0.0.url", {"buttons": [[{"text": "a", "url": url}]]}) for url in BAD_URLS),
+    ("buttons.0.0.url", {"buttons": [[{"text": "a"}]]}),
+    ("buttons.0.0.callbackData", {"buttons": [[{"text": "a", "url": GOOD_URL, "callbackData": "x"}]]}),
+    ("buttons.0.1.text", {"buttons": [[{"text": "a", "url": GOOD_URL}, {"url": GOOD_URL}]]}),
+    ("buttons.0.0.text", {"buttons": [[{"text": " ", "url": GOOD_URL}]]}),
+    ("buttons.0.0.text", {"buttons": [[{"text": "x" * 101, "url": GOOD_URL}]]}),
+    ("buttons.0", {"buttons": [{"text": "a", "url": GOOD_URL}]}),
+    ("buttons.0", {"buttons": [[]]}),
+    ("buttons.0", {"buttons": [[{"text": "a", "url": GOOD_URL}] * 9]}),
+    ("buttons", {"buttons": [[{"text": "a", "url": GOOD_URL}]] * 9}),
+]
 BAD_CAMPAIGNS: list[tuple[str, dict[str, Any]]] = [
     ("name", {"name": ""}),
     ("name", {"name": "   "}),
@@ -62,7 +88,9 @@ BAD_CAMPAIGNS: list[tuple[str, dict[str, Any]]] = [
     ("messages.0.content", {"messages": [{"content": "x" * 4097}]}),
     ("messages.0.content", {"messages": [{"content": " \n"}]}),
     ("messages.0.parseMode", {"messages": [{"content": "x", "parseMode": "Markdown"}]}),
-    ("messages.0.media", {"messages": [{"content": "x", "media": {}}]}),
+    *((f"messages.0.{field}", {"messages": [{"content": "x", **parts}]}) for field, parts in BAD_PARTS),
+    ("messages.0.variations.0.media", {"messages": [{"variations": [{**VARIATION, "media": PHOTO}]}]}),
+    ("messages.0.variations.0.buttons", {"messages": [{"variations": [{**VARIATION, "buttons": []}]}]}),
     ("messages.0.variations.0.weight", {"messages": [{"variations": [{"content": "x", "weight": 101}]}]}),
     ("messages.0.variations", {"messages": [{"variations": [{"content": "x", "weight": 51}] * 2}]}),
     ("messages.0.variations", {"messages": [{"variations": [{"content": "x", "weight": 1}] * 21}]}),
@@ -136,7 +164,7 @@ async def test_a_bad_template_is_refused(api: httpx.AsyncClient, mongo_database:
         ("content", {"content": ""}),
         ("content", {"content": "x" * 4097}),
         ("parseMode", {"parseMode": "markdown"}),
-        ("buttons", {"buttons": []}),
+        *BAD_PARTS,
     ]:
         answer = await api.post("/templates", json={**good, **changes})
         assert answer.status_code == 422, answer.text

@@ -1,7 +1,7 @@
 """Starting a campaign, on fakes."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 from campaign_service.application.ports import Bot, PreflightAnswer
 from campaign_service.application.start_campaign import StartCampaign, Started, start_campaign
 from campaign_service.domain.campaign import Campaign
-from campaign_service.domain.definition import Message, Strategy, TargetAudience, Variation
+from campaign_service.domain.definition import Button, Media, Message, Strategy, TargetAudience, Variation
 from campaign_service.domain.errors import CampaignNotFound, ExecutionRunning
 from campaign_service.domain.execution import Options
 from campaign_service.domain.template import Template
@@ -91,6 +91,39 @@ async def test_templates_are_resolved_and_a_messages_own_words_go_first(
         ("", "none"),
     ]
     assert started.estimated_completion == world.clock.now() + timedelta(seconds=3 * 100 / 10)
+
+
+async def test_media_and_buttons_are_frozen_and_a_messages_own_go_before_its_templates(
+    world: Any, new_campaign: New, new_template: Callable[..., Template]
+) -> None:
+    photo, film = Media("photo", "https://cdn.example/a.jpg"), Media("video", "https://cdn.example/a.mp4")
+    shop, help_ = Button("Shop", "https://shop.example"), Button("Help", "https://shop.example/help")
+    world.templates.rows["tmpl_1"] = new_template(media=photo, buttons=((shop, help_), (help_,)))
+    messages = (
+        Message(id="msg_1", template_id="tmpl_1"),
+        Message(id="msg_2", template_id="tmpl_1", media=film, buttons=((help_,),)),
+        Message(id="msg_3", template_id="tmpl_1", buttons=()),
+        Message(id="msg_4", media=film),
+        Message(id="msg_5", content="Only words"),
+    )
+    world.campaigns.rows["camp_1"] = new_campaign(
+        definition=replace(new_campaign().definition, messages=messages)
+    )
+    await start(world)
+    frozen = world.outbox.events[0].data.snapshot.messages
+    assert [
+        (
+            message.media and (message.media.type, message.media.url),
+            [[(button.text, button.url) for button in row] for row in message.buttons],
+        )
+        for message in frozen
+    ] == [
+        (astuple(photo), [[astuple(shop), astuple(help_)], [astuple(help_)]]),
+        (astuple(film), [[astuple(help_)]]),
+        (astuple(photo), []),
+        (astuple(film), []),
+        (None, []),
+    ]
 
 
 async def test_what_a_draft_lacks_is_named_field_by_field(world: Any, new_campaign: New) -> None:

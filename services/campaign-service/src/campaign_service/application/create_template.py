@@ -6,6 +6,7 @@ from service_kit.clock import Clock
 from service_kit.ports import Transactions, Tx
 
 from campaign_service.application.ports import Templates
+from campaign_service.domain.definition import Buttons, Media
 from campaign_service.domain.template import Template
 
 
@@ -15,6 +16,8 @@ async def create_template(
     name: str,
     content: str,
     parse_mode: ParseMode,
+    media: Media | None,
+    buttons: Buttons,
     templates: Templates,
     transactions: Transactions,
     clock: Clock,
@@ -29,6 +32,8 @@ async def create_template(
         parse_mode=parse_mode,
         created_at=now,
         updated_at=now,
+        media=media,
+        buttons=buttons,
     )
 
     async def work(tx: Tx) -> Template:

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 
+from contracts.events.campaign import Button as FrozenButton
 from contracts.events.campaign import FrozenMessage
+from contracts.events.campaign import Media as FrozenMedia
 from contracts.events.campaign import Personalization as FrozenPersonalization
 from contracts.events.campaign import Variation as FrozenVariation
 from service_kit.errors import Detail, FieldErrors
 
 from campaign_service.application.ports import Templates
-from campaign_service.domain.definition import Message, Personalization
+from campaign_service.domain.definition import Buttons, Media, Message, Personalization
 from campaign_service.domain.template import Template
 
 
@@ -29,10 +31,12 @@ async def freeze_messages(
 
 
 def _freeze(message: Message, templates: Mapping[str, Template]) -> FrozenMessage:
-    """A message's own text and parse mode go before its template's."""
+    """What a message has of its own goes before its template's, each part by itself."""
     template = templates[message.template_id] if message.template_id is not None else None
     content = message.content or (template.content if template else "")
     parse_mode = message.parse_mode or (template.parse_mode if template else "none")
+    media = message.media or (template.media if template else None)
+    buttons = message.buttons if message.buttons is not None else (template.buttons if template else ())
     personalization = message.personalization or Personalization()
     fields = personalization.fields
     return FrozenMessage(
@@ -44,4 +48,14 @@ def _freeze(message: Message, templates: Mapping[str, Template]) -> FrozenMessag
         personalization=FrozenPersonalization(
             enabled=personalization.enabled, fields=None if fields is None else list(fields)
         ),
+        media=_media(media),
+        buttons=_buttons(buttons),
     )
+
+
+def _media(media: Media | None) -> FrozenMedia | None:
+    return None if media is None else FrozenMedia(type=media.type, url=media.url)
+
+
+def _buttons(rows: Buttons) -> list[list[FrozenButton]]:
+    return [[FrozenButton(text=button.text, url=button.url) for button in row] for row in rows]

@@ -19,15 +19,16 @@ def _missing(definition: Definition, now: datetime) -> Iterator[Detail]:
     if not definition.messages:
         yield Detail("messages", "at least one message is needed")
     for position, message in enumerate(definition.messages):
-        if not _has_text(message):
-            yield Detail(f"messages.{position}.content", "content or a templateId is needed")
+        if not _has_content(message):
+            yield Detail(f"messages.{position}.content", "content, media or a templateId is needed")
     if definition.target_audience.empty:
         yield Detail("targetAudience.segments", "at least one segment or filter is needed")
     if definition.end_date is not None and definition.end_date <= now:
         yield Detail("endDate", "the campaign's end has passed")
 
 
-def _has_text(message: Message) -> bool:
+def _has_content(message: Message) -> bool:
     """Variations that take everybody leave nobody for the message's own text."""
     everybody = sum(variation.weight for variation in message.variations) >= 100
-    return everybody or message.content is not None or message.template_id is not None
+    own = message.content is not None or message.media is not None
+    return everybody or own or message.template_id is not None

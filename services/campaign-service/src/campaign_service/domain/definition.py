@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from contracts.events.campaign import CampaignType, ParseMode
+from contracts.events.campaign import CampaignType, MediaType, ParseMode
 
 Channel = Literal["telegram"]
 WorkflowTrigger = Literal["manual", "scheduled"]
@@ -77,14 +77,36 @@ class Personalization:
 
 
 @dataclass(frozen=True, slots=True)
+class Media:
+    """What a message shows beside its text, which is then its caption."""
+
+    type: MediaType
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A button under a message; `text` may hold placeholders, `url` not."""
+
+    text: str
+    url: str
+
+
+Buttons = tuple[tuple[Button, ...], ...]
+"""Rows of them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One step of the campaign: its own text, or a template's."""
+    """One step of the campaign: its own text, media and buttons, or a template's. No buttons: `()`."""
 
     id: str
     template_id: str | None = None
     content: str | None = None
     parse_mode: ParseMode | None = None
     personalization: Personalization | None = None
+    media: Media | None = None
+    buttons: Buttons | None = None
     variations: tuple[Variation, ...] = ()
 
 

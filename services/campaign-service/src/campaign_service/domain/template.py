@@ -1,9 +1,11 @@
-"""A template: text that several campaigns share."""
+"""A template: a text, with media and buttons perhaps, that several campaigns share."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from contracts.events.campaign import ParseMode
+
+from campaign_service.domain.definition import Buttons, Media
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,4 +19,6 @@ class Template:
     parse_mode: ParseMode
     created_at: datetime
     updated_at: datetime
+    media: Media | None = None
+    buttons: Buttons = ()
     version: int = 1

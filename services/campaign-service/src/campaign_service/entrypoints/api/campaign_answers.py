@@ -2,11 +2,12 @@
 
 from typing import Any, Literal
 
-from contracts.events.campaign import CampaignStatus, CampaignType, ParseMode
+from contracts.events.campaign import CampaignStatus, CampaignType
 from service_kit.api.envelope import Pagination, ResponseModel, UtcTime
 
 from campaign_service.domain.campaign import Campaign
 from campaign_service.domain.definition import Channel, UnknownDelivery, WorkflowTrigger
+from campaign_service.entrypoints.api.message_answers import MessageOut
 from campaign_service.entrypoints.api.values import Number
 
 
@@ -82,32 +83,6 @@ class CampaignRow(ResponseModel):
     created_by: str
     created_at: UtcTime
     updated_at: UtcTime
-
-
-class PersonalizationOut(ResponseModel):
-    """Which placeholders are filled."""
-
-    enabled: bool
-    fields: list[str] | None
-
-
-class VariationOut(ResponseModel):
-    """Another text for a message."""
-
-    id: str
-    content: str
-    weight: Number
-
-
-class MessageOut(ResponseModel):
-    """One step of the campaign."""
-
-    id: str
-    template_id: str | None
-    content: str | None
-    parse_mode: ParseMode | None
-    personalization: PersonalizationOut | None
-    variations: list[VariationOut]
 
 
 class WorkflowOut(ResponseModel):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from contracts.events.campaign import CampaignStatus, CampaignType, ParseMode, Priority, RetriedStatus
+from contracts.events.campaign import CampaignStatus, CampaignType, Priority, RetriedStatus
 from contracts.ids import new_id
 from pydantic import Field, StringConstraints, field_validator
 from pydantic_core.core_schema import ValidationInfo
@@ -12,20 +12,13 @@ from service_kit.api.types import ClientId, Description, Name, ReadOnly, Text
 from campaign_service.domain import definition as domain
 from campaign_service.domain.errors import DefinitionTooLarge
 from campaign_service.entrypoints.api.audience_requests import TargetAudienceIn
-from campaign_service.entrypoints.api.values import Amount, Content, Count, Flag, Moment, Percent
+from campaign_service.entrypoints.api.message_requests import MessageIn, distinct
+from campaign_service.entrypoints.api.values import Amount, Count, Flag, Moment, Percent
 
 MAX_DEFINITION = 512 * 1024
 """Bytes of JSON: a larger definition is refused, however it came together."""
 READ_ONLY = {"id", "status", "statistics", "baseline", "failure", "scheduled_at", "created_by",
                        "created_at", "updated_at", "message"}  # fmt: skip
-
-FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,99}$")]
-
-
-def _distinct(ids: list[str | None], what: str) -> None:
-    given = [item for item in ids if item is not None]
-    if len(given) != len(set(given)):
-        raise ValueError(f"each {what} needs an id of its own")
 
 
 class GoalsIn(RequestModel):
@@ -58,42 +51,7 @@ class StrategyIn(RequestModel):
     def _either_one_or_several(cls, value: list[str], info: ValidationInfo) -> list[str]:
         if value and info.data.get("bot_id") is not None:
             raise ValueError("must be empty when there is a botId")
-        _distinct(list(value), "bot")
-        return value
-
-
-class PersonalizationIn(RequestModel):
-    """Which placeholders are filled: all when `fields` is absent."""
-
-    enabled: Flag = True
-    fields: list[FieldName] | None = Field(default=None, max_length=100)
-
-
-class VariationIn(RequestModel):
-    """Another text for a message; `weight` is its share in percent."""
-
-    id: ClientId | None = None
-    content: Content
-    weight: Percent
-
-
-class MessageIn(RequestModel):
-    """A message with its own `content`, a template's, or both: its own text goes first."""
-
-    id: ClientId | None = None
-    template_id: ClientId | None = None
-    content: Content | None = None
-    parse_mode: ParseMode | None = None
-    personalization: PersonalizationIn | None = None
-    variations: list[VariationIn] = Field(default_factory=list, max_length=20)
-
-    @field_validator("variations")
-    @classmethod
-    def _weights_fit(cls, value: list[VariationIn]) -> list[VariationIn]:
-        # The tolerance is for thirds: 33.33 + 33.33 + 33.34 is a little over 100 in floating point.
-        if sum(variation.weight for variation in value) > 100 + 1e-9:
-            raise ValueError("the weights must not sum to more than 100")
-        _distinct([variation.id for variation in value], "variation")
+        distinct(list(value), "bot")
         return value
 
 
@@ -145,13 +103,13 @@ class CampaignIn(RequestModel):
     @field_validator("messages")
     @classmethod
     def _message_ids_differ(cls, value: list[MessageIn]) -> list[MessageIn]:
-        _distinct([message.id for message in value], "message")
+        distinct([message.id for message in value], "message")
         return value
 
     @field_validator("ab_tests")
     @classmethod
     def _test_ids_differ(cls, value: list[AbTestIn]) -> list[AbTestIn]:
-        _distinct([test.id for test in value], "test")
+        distinct([test.id for test in value], "test")
         return value
 
     @field_validator("end_date")
@@ -174,7 +132,7 @@ class CampaignIn(RequestModel):
             goals=_goals(self.goals),
             target_audience=(self.target_audience or TargetAudienceIn()).to_domain(),
             strategy=_strategy(self.strategy),
-            messages=tuple(_message(message) for message in self.messages),
+            messages=tuple(message.to_domain() for message in self.messages),
             workflow=_workflow(self.workflow),
             ab_tests=tuple(domain.AbTest(test.id or new_id("ab"), test.name) for test in self.ab_tests),
             budget=self.budget,
@@ -209,26 +167,6 @@ def _workflow(workflow: WorkflowIn | None) -> domain.Workflow | None:
         return None
     return domain.Workflow(
         workflow.id or new_id("wf"), workflow.name, tuple(dict.fromkeys(workflow.triggers))
-    )
-
-
-def _personalization(chosen: PersonalizationIn | None) -> domain.Personalization | None:
-    if chosen is None:
-        return None
-    return domain.Personalization(chosen.enabled, None if chosen.fields is None else tuple(chosen.fields))
-
-
-def _message(message: MessageIn) -> domain.Message:
-    return domain.Message(
-        id=message.id or new_id("msg"),
-        template_id=message.template_id,
-        content=message.content,
-        parse_mode=message.parse_mode,
-        personalization=_personalization(message.personalization),
-        variations=tuple(
-            domain.Variation(item.id or new_id("var"), item.content, item.weight)
-            for item in message.variations
-        ),
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from contracts.events.campaign import ParseMode
 from fastapi import APIRouter, Response
+from pydantic import Field
 from service_kit.api.app import Editor, Viewer
 from service_kit.api.envelope import Pagination, RequestModel, ResponseModel, Success, UtcTime
 from service_kit.api.etags import IfMatch, etag
@@ -17,6 +18,8 @@ from campaign_service.domain.errors import PreconditionFailed, TemplateNotFound,
 from campaign_service.domain.template import Template
 from campaign_service.entrypoints.api.campaign_answers import Deleted
 from campaign_service.entrypoints.api.dependencies import PageLimit, PageNumber, Parts
+from campaign_service.entrypoints.api.message_answers import ButtonOut, MediaOut
+from campaign_service.entrypoints.api.message_requests import ButtonRows, MediaIn, buttons_of, media_of
 from campaign_service.entrypoints.api.values import Content
 from campaign_service.entrypoints.errors import answers
 
@@ -24,11 +27,16 @@ router = APIRouter(prefix="/templates", tags=["templates"])
 
 
 class TemplateIn(RequestModel):
-    """A template. Placeholders: `{{firstName}}`, `{{firstName|there}}` with a default."""
+    """A template. Placeholders: `{{firstName}}`, `{{firstName|there}}` with a default.
+
+    With `media` the content is a caption: at most 1,024 characters once its placeholders are filled.
+    """
 
     name: Name
     content: Content
     parse_mode: ParseMode = "none"
+    media: MediaIn | None = None
+    buttons: ButtonRows = Field(default_factory=list)
 
     id: ReadOnly = None
     created_at: ReadOnly = None
@@ -48,6 +56,8 @@ class TemplateOut(ResponseModel):
     name: str
     content: str
     parse_mode: ParseMode
+    media: MediaOut | None
+    buttons: list[list[ButtonOut]]
     created_at: UtcTime
     updated_at: UtcTime
 
@@ -74,6 +84,8 @@ async def post_template(body: TemplateIn, caller: Editor, parts: Parts, once: On
             name=body.name,
             content=body.content,
             parse_mode=body.parse_mode,
+            media=media_of(body.media),
+            buttons=buttons_of(body.buttons),
             templates=parts.templates,
             transactions=transactions,
             clock=parts.clock,
@@ -126,9 +138,16 @@ async def put_template(
     """Change a template (JSON Merge Patch). Executions that have begun keep their text."""
 
     def revise(stored: Template) -> Template:
-        before = {"name": stored.name, "content": stored.content, "parseMode": stored.parse_mode}
+        before = _shown(stored).model_dump(by_alias=True, exclude={"id", "created_at", "updated_at"})
         body = patch.over(before, TemplateIn)
-        return replace(stored, name=body.name, content=body.content, parse_mode=body.parse_mode)
+        return replace(
+            stored,
+            name=body.name,
+            content=body.content,
+            parse_mode=body.parse_mode,
+            media=media_of(body.media),
+            buttons=buttons_of(body.buttons),
+        )
 
     template = await update_template(
         caller.org, template_id, revise, versions=if_match, templates=parts.templates, clock=parts.clock

@@ -6,10 +6,13 @@ JSON types are taken literally: `"5"` and `true` are no numbers.
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, PlainSerializer, StringConstraints
 from service_kit.api.types import Text
 
+_URL_TEXT = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")
+"""All that RFC 3986 lets stand in a URL."""
 _ISO_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}")
 
 
@@ -36,6 +39,30 @@ def _not_blank(value: str) -> str:
     return value
 
 
+def _https(value: str) -> str:
+    return _url(value, ("https",))
+
+
+def _http(value: str) -> str:
+    return _url(value, ("https", "http"))
+
+
+def _url(value: str, schemes: tuple[str, ...]) -> str:
+    """An absolute URL, in ASCII: it goes into a header as it is."""
+    if "{{" in value:
+        raise ValueError("must not hold placeholders")
+    if not _URL_TEXT.fullmatch(value):
+        raise ValueError("must be a URL in ASCII; percent-encode other characters")
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in schemes or "@" in parts.netloc:
+        raise ValueError(f"must be an absolute {' or '.join(schemes)} URL without a user")
+    return value
+
+
 def _short(value: float) -> int | float:
     """5000 rather than 5000.0, as the contract shows numbers."""
     return int(value) if float(value).is_integer() else value
@@ -52,3 +79,9 @@ Number = Annotated[float, PlainSerializer(_short, when_used="json")]
 Flag = Annotated[bool, Field(strict=True)]
 Content = Annotated[Text, StringConstraints(min_length=1, max_length=4096), AfterValidator(_not_blank)]
 """The text of a message: what Telegram takes, 1-4,096 characters, not only blanks."""
+Label = Annotated[Text, StringConstraints(min_length=1, max_length=100), AfterValidator(_not_blank)]
+"""The text of a button."""
+_Address = StringConstraints(min_length=8, max_length=2048)
+MediaUrl = Annotated[str, _Address, AfterValidator(_https), Field(json_schema_extra={"format": "uri"})]
+ButtonUrl = Annotated[str, _Address, AfterValidator(_http), Field(json_schema_extra={"format": "uri"})]
+"""Absolute URLs in ASCII without placeholders."""
