@@ -11,10 +11,11 @@ from contracts.envelope import encode, new_event
 from contracts.events.campaign import CampaignCreated, CampaignDeleted, Failure, Totals
 from contracts.events.delivery import DeliveryRecorded, TallyRow
 from contracts.events.execution import ExecutionCompleted, ExecutionFailed, ExecutionPlanned
+from contracts.events.settings import GuardRails, SettingsChanged
 from service_kit.ports import Tx
 from service_kit.testing.fakes import staged
 from stats_service.application.ports import Announced, Bounds, Owner, Partition, PositionMoved, Record
-from stats_service.domain.facts import CampaignSeen
+from stats_service.domain.facts import CampaignSeen, PriceSet
 from stats_service.domain.fold import Changes, ExecutionState, Known, ShardKey, ShardState
 from stats_service.domain.numbers import Counts, Numbers
 
@@ -35,6 +36,8 @@ class InMemoryStats:
     told: dict[str, datetime] = field(default_factory=dict)
     dirty: set[str] = field(default_factory=set)
     campaigns: dict[str, CampaignSeen] = field(default_factory=dict)
+    prices: dict[str, PriceSet] = field(default_factory=dict)
+    repriced: set[str] = field(default_factory=set)
 
     async def all(self) -> Mapping[Partition, int]:
         return dict(self.offsets)
@@ -68,6 +71,12 @@ class InMemoryStats:
             before = self.campaigns.get(seen.campaign)
             if before is None or before.sequence < seen.sequence:
                 self.campaigns[seen.campaign] = replace(seen, org=before.org if before else seen.org)
+        for price in changes.prices.values():
+            known = self.prices.get(price.org, PriceSet(price.org, 0, 0))
+            if known.revision < price.revision:
+                self.prices[price.org] = price
+                if known.cost_per_message != price.cost_per_message:
+                    self.repriced.add(price.org)
         for campaign, more in changes.numbers.items():
             mine = self.numbers.setdefault(campaign, Numbers(org=more.org))
             for part in ("sent", "delivered", "failed", "skipped", "unknown"):
@@ -93,7 +102,20 @@ class InMemoryStats:
         numbers = self.numbers[campaign]
         copy = Numbers(numbers.org, replace(numbers.counts), replace(numbers.tasks))
         staged(tx, lambda: self._tell(campaign, now))
-        return Announced(campaign, self.revisions[campaign], copy)
+        price = self.prices.get(numbers.org, PriceSet(numbers.org, 0, 0))
+        return Announced(campaign, self.revisions[campaign], copy, price.cost_per_message)
+
+    async def changed(self, limit: int) -> Sequence[str]:
+        return sorted(self.repriced)[:limit]
+
+    async def spread(self, tx: Tx, org: str) -> None:
+        staged(tx, lambda: self._spread(org))
+
+    def _spread(self, org: str) -> None:
+        mine = [campaign for campaign, numbers in self.numbers.items() if numbers.org == org]
+        self.revisions |= {campaign: self.revisions[campaign] + 1 for campaign in mine}
+        self.dirty |= set(mine)
+        self.repriced.discard(org)
 
     def _tell(self, campaign: str, now: datetime) -> None:
         self.dirty.discard(campaign)
@@ -213,6 +235,22 @@ def deleted_event(campaign: str = "camp_1", *, sequence: int = 2, name: str = "A
     return encode(event)
 
 
+def settings_event(cost_per_message: float, *, org: str = "acme", revision: int = 1) -> bytes:
+    """`settings.changed`."""
+    data = SettingsChanged(
+        revision=revision,
+        cost_per_message=cost_per_message,
+        currency="EUR",
+        timezone="UTC",
+        timezone_mode="recipient",
+        guard_rails=GuardRails(blocked_percent=10, blocked_of=500, equal_errors=20),
+        changed_at=NOW,
+    )
+    return encode(
+        new_event(data, source="execution-service", subject=org, org=org, time=NOW, sequence=revision)
+    )
+
+
 def changed(raw: bytes, path: str, value: Any) -> bytes:
     """`raw` with the field at the dotted `path` set to `value`."""
     body = json.loads(raw)
@@ -234,6 +272,7 @@ class Events:
     completed: Callable[..., bytes] = completed_event
     created: Callable[..., bytes] = created_event
     deleted: Callable[..., bytes] = deleted_event
+    settings: Callable[..., bytes] = settings_event
     changed: Callable[[bytes, str, Any], bytes] = changed
 
 

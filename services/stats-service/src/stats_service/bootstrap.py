@@ -120,6 +120,7 @@ def build_aggregator(wiring: Wiring, progress: Progress) -> tuple[FaustSource, d
         announce_statistics,
         transactions=wiring.transactions,
         announcements=wiring.numbers,
+        prices=wiring.numbers,
         outbox=wiring.outbox,
         clock=wiring.clock,
         every_seconds=settings.announce_seconds,

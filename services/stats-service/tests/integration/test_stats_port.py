@@ -243,6 +243,26 @@ async def test_the_mark_is_taken_once_and_set_again_by_new_numbers(store: Store,
     assert (await take(NOW)).revision == 2
 
 
+async def test_the_newest_price_of_an_organisation_reaches_its_campaigns_alone(
+    store: Store, events: Any
+) -> None:
+    async def take(campaign: str) -> Any:
+        return await store.transactions.run(lambda tx: store.numbers.take(tx, campaign, NOW))
+
+    other = events.window(campaign_id="camp_2", execution_id="exec_2", org="other")
+    await fold_each(store, [events.window(0), other, events.settings(0.25, revision=2)])
+    assert ((await take("camp_1")).cost_per_message, (await take("camp_2")).cost_per_message) == (0.25, 0)
+    assert list(await store.numbers.changed(10)) == ["acme"]
+    await store.transactions.run(lambda tx: store.numbers.spread(tx, "acme"))
+    assert list(await store.numbers.changed(10)) == []
+    assert list(await store.numbers.due(NOW, 10)) == ["camp_1"]
+    taken = await take("camp_1")
+    assert (taken.revision, taken.cost_per_message) == (2, 0.25)
+    late = [events.settings(9, revision=1), events.settings(0.25, revision=3)]
+    await fold_each(store, late, first=3)
+    assert list(await store.numbers.changed(10)) == [], "an older price, and the same one again"
+
+
 async def test_two_instances_that_fold_the_same_batches_at_once_count_them_once(
     mongo_database: Any, batch: Any
 ) -> None:

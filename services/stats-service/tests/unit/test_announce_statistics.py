@@ -27,10 +27,17 @@ class Rig:
         changes = fold([fact], Known(self.stats.shards, self.stats.executions))
         await self.transactions.run(lambda tx: self.stats.apply(tx, changes))
 
+    async def prices(self, raw: bytes) -> None:
+        """The organisation sets a price."""
+        fact = read_fact(raw)
+        assert fact is not None
+        await self.transactions.run(lambda tx: self.stats.apply(tx, fold([fact], Known())))
+
     async def announce(self) -> int:
         return await announce_statistics(
             transactions=self.transactions,
             announcements=self.stats,
+            prices=self.stats,
             outbox=self.outbox,
             clock=self.clock,
             every_seconds=1,
@@ -78,3 +85,25 @@ async def test_nothing_is_told_of_what_a_replay_did_not_change(rig: Rig) -> None
     rig.clock.advance(5)
     await rig.counts(0)
     assert await rig.announce() == 0
+
+
+async def test_a_new_price_is_told_of_every_campaign_of_its_organisation_and_an_older_one_of_none(
+    rig: Rig,
+) -> None:
+    for window in range(3):
+        await rig.counts(window)
+    await rig.announce()
+    for raw, cost in (
+        (rig.events.settings(0.1, revision=2), 0.3),
+        (rig.events.settings(9, revision=1), None),
+        (rig.events.settings(5, revision=3, org="other"), None),
+        (rig.events.settings(0.1, revision=3), None),
+        (rig.events.settings(0, revision=4), 0),
+    ):
+        rig.clock.advance(1)
+        await rig.prices(raw)
+        assert await rig.announce() == (cost is not None)
+        if cost is not None:
+            assert rig.outbox.events[-1].data.statistics.total_cost == cost
+    revisions = [revision for revision, _ in rig.told()]
+    assert revisions == sorted(set(revisions))

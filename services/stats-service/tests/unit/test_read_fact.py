@@ -7,7 +7,14 @@ import pytest
 from contracts.catalogue import CATALOGUE
 from contracts.envelope import MalformedEvent
 from stats_service.application.read_fact import read_fact
-from stats_service.domain.facts import CampaignSeen, End, ExecutionEnded, ExecutionPlanned, WindowRecorded
+from stats_service.domain.facts import (
+    CampaignSeen,
+    End,
+    ExecutionEnded,
+    ExecutionPlanned,
+    PriceSet,
+    WindowRecorded,
+)
 from stats_service.entrypoints.subscriptions import SUBSCRIPTIONS, TOPICS
 
 
@@ -19,11 +26,12 @@ def test_each_subscribed_event_becomes_the_fact_that_the_table_names(events: Any
         "execution.completed": events.completed(),
         "campaign.created": events.created(),
         "campaign.deleted": events.deleted(),
+        "settings.changed": events.settings(0.05),
     }
     for name, raw in raws.items():
         expected = next(fact for event, fact in SUBSCRIPTIONS.items() if issubclass(CATALOGUE[name], event))
         assert type(read_fact(raw)) is expected
-    assert TOPICS == ["campaign-events", "delivery-events", "execution-events"]
+    assert TOPICS == ["audience-events", "campaign-events", "delivery-events", "execution-events"]
 
 
 def test_the_parts_of_each_fact_come_from_the_event(events: Any) -> None:
@@ -36,6 +44,7 @@ def test_the_parts_of_each_fact_come_from_the_event(events: Any) -> None:
         "camp_1", "acme", "exec_1", completion
     )
     assert read_fact(events.created(name="É", sequence=4)) == CampaignSeen("camp_1", "acme", "É", 4)
+    assert read_fact(events.settings(0.05, revision=4)) == PriceSet("acme", 0.05, 4)
     fact = read_fact(events.window(7, shard=2, shard_completed=True))
     assert isinstance(fact, WindowRecorded)
     assert (fact.shard, fact.window, fact.shard_completed, fact.rows[0].count) == (2, 7, True, 1)

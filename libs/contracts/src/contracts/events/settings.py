@@ -44,7 +44,7 @@ class SettingsChanged(EventData):
     topic: ClassVar[Topic] = AUDIENCE_EVENTS
 
     revision: int = Field(ge=1)
-    cost_per_message: float = Field(ge=0)
+    cost_per_message: float = Field(ge=0, allow_inf_nan=False)
     currency: str
     frequency_cap: FrequencyCap | None = None
     quiet_hours: QuietHours | None = None

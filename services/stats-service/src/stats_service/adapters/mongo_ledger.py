@@ -6,6 +6,7 @@ minutes    {_id: campaign/minute/message[/variation], campaignId, minute, messag
 shards     {_id: execution:shard, windows [[first, last]…], completed, at}
 executions {_id: execution, planned, ended, end {completed, at (ms), failed} | null, at}
 campaigns  {_id: campaign, org, name (empty once deleted), sequence, deleted}
+prices     {_id: org, costPerMessage, revision, dirty (its campaigns do not show it yet)}
 
 States of shards and executions are forgotten after `REMEMBER`: longer than Kafka keeps an event, so no
 replay can bring one back. Only a failure is kept (`at` is null): it may be mended at any time, and what
@@ -23,7 +24,7 @@ from service_kit.mongo.client import Collection, Database, Document, Session
 from service_kit.mongo.transactions import session_of
 from service_kit.ports import Tx
 
-from stats_service.domain.facts import CampaignSeen, End
+from stats_service.domain.facts import CampaignSeen, End, PriceSet
 from stats_service.domain.fold import Changes, ExecutionState, Known, MinuteKey, ShardKey, ShardState
 from stats_service.domain.numbers import Counts, Numbers
 
@@ -40,12 +41,15 @@ class MongoLedger:
         self._shards = database["shards"]
         self._executions = database["executions"]
         self._campaigns = database["campaigns"]
+        self._prices = database["prices"]
         self._clock = clock
 
     async def prepare(self) -> None:
         """Create the indexes."""
         seconds = int(REMEMBER.total_seconds())
         await self._numbers.create_index([("dirty", 1), ("announcedAt", 1)])
+        await self._numbers.create_index("org")
+        await self._prices.create_index("dirty")
         await self._minutes.create_index([("campaignId", 1), ("minute", 1)])
         await self._shards.create_index("at", expireAfterSeconds=seconds)
         await self._executions.create_index("at", expireAfterSeconds=seconds)
@@ -73,6 +77,7 @@ class MongoLedger:
         await _write(self._numbers, [_add_numbers(*item) for item in changes.numbers.items()], session)
         await _write(self._minutes, [_add_minute(*item) for item in changes.minutes.items()], session)
         await self._see(changes.campaigns, session)
+        await self._price(changes.prices, session)
 
     async def _see(self, campaigns: dict[str, CampaignSeen], session: Session) -> None:
         """Keep the newest state of each campaign; its organisation never changes."""
@@ -91,6 +96,20 @@ class MongoLedger:
             if newest.get(seen.campaign, -1) < seen.sequence
         ]
         await _write(self._campaigns, updates, session)
+
+    async def _price(self, prices: dict[str, PriceSet], session: Session) -> None:
+        """Keep the newest price of each organisation."""
+        known = {row["_id"]: row for row in await _by_id(self._prices, prices, session)}
+        updates = []
+        for price in prices.values():
+            before = known.get(price.org, {"costPerMessage": 0, "revision": 0})
+            if price.revision <= before["revision"]:
+                continue
+            fields: Document = {"costPerMessage": price.cost_per_message, "revision": price.revision}
+            if price.cost_per_message != before["costPerMessage"]:
+                fields["dirty"] = True
+            updates.append(UpdateOne({"_id": price.org}, {"$set": fields}, upsert=True))
+        await _write(self._prices, updates, session)
 
 
 async def _by_id(collection: Collection, ids: Iterable[str], session: Session) -> list[Document]:

@@ -1,4 +1,7 @@
-"""Reading the numbers in MongoDB: for answers, and for announcements."""
+"""Reading the numbers in MongoDB: for answers, and for announcements.
+
+prices     {_id: org, costPerMessage, revision, dirty}: written by MongoLedger
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,6 +20,7 @@ class MongoNumbers:
     def __init__(self, database: Database) -> None:
         self._numbers = database["numbers"]
         self._campaigns = database["campaigns"]
+        self._prices = database["prices"]
 
     async def owner_of(self, campaign: str) -> Owner | None:
         """Whose the campaign is; None while no event told of it."""
@@ -47,7 +51,25 @@ class MongoNumbers:
         if taken.matched_count != 1:
             return None
         tasks = Tasks(row["tasksTotal"], row["tasksCompleted"], row["tasksFailed"])
-        return Announced(campaign, row["revision"], Numbers(row["org"], _counts(row), tasks))
+        price = await self._prices.find_one({"_id": row["org"]}, session=session)
+        cost = price["costPerMessage"] if price else 0.0
+        return Announced(campaign, row["revision"], Numbers(row["org"], _counts(row), tasks), cost)
+
+    async def changed(self, limit: int) -> Sequence[str]:
+        """Organisations whose campaigns do not show their price yet."""
+        rows = await self._prices.find({"dirty": True}, {"_id": 1}).limit(limit).to_list(None)
+        return [row["_id"] for row in rows]
+
+    async def spread(self, tx: Tx, org: str) -> None:
+        """Mark the organisation's campaigns to be told of, and take its own mark off.
+
+        Who takes a campaign's mark at the same time writes the same row, so it sees the new price or repeats.
+        """
+        session = session_of(tx)
+        await self._numbers.update_many(
+            {"org": org}, {"$set": {"dirty": True}, "$inc": {"revision": 1}}, session=session
+        )
+        await self._prices.update_one({"_id": org}, {"$set": {"dirty": False}}, session=session)
 
 
 def _counts(row: Document) -> Counts:

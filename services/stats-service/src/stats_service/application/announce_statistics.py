@@ -1,13 +1,15 @@
 """Tell the others of a campaign's numbers, the last state always, but not more often than they can use."""
 
 from datetime import timedelta
+from functools import partial
 
 from contracts.envelope import new_event
 from contracts.events.statistics import CampaignStatistics, StatisticsUpdated
 from service_kit.clock import Clock
 from service_kit.ports import Outbox, Transactions, Tx
 
-from stats_service.application.ports import Announced, Announcements
+from stats_service.application.ports import Announced, Announcements, Prices
+from stats_service.domain.numbers import cost_of
 
 SOURCE = "stats-service"
 
@@ -16,6 +18,7 @@ async def announce_statistics(
     *,
     transactions: Transactions,
     announcements: Announcements,
+    prices: Prices,
     outbox: Outbox,
     clock: Clock,
     every_seconds: float,
@@ -24,8 +27,11 @@ async def announce_statistics(
     """Announce up to `limit` campaigns whose numbers moved; how many were.
 
     A campaign is announced at most once in `every_seconds`, however many replicas do this: taking the
-    mark off and the event are one transaction. Numbers that move afterwards set the mark again.
+    mark off and the event are one transaction. Numbers that move afterwards set the mark again, and so does
+    another price, for all campaigns of its organisation.
     """
+    for org in await prices.changed(limit):
+        await transactions.run(partial(prices.spread, org=org))
     now = clock.now()
     told = 0
     for campaign in await announcements.due(now - timedelta(seconds=every_seconds), limit):
@@ -64,5 +70,5 @@ def _statistics(taken: Announced) -> CampaignStatistics:
         failed_tasks=tasks.failed,
         messages_sent=max(counts.sent, 0),
         conversions_achieved=0,
-        total_cost=0,
+        total_cost=cost_of(counts.sent, taken.cost_per_message),
     )

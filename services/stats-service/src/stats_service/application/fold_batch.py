@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from service_kit.ports import Transactions, Tx
 
 from stats_service.application.ports import Ledger, Partition, PositionMoved, Positions
-from stats_service.domain.facts import CampaignSeen, Fact, WindowRecorded
+from stats_service.domain.facts import ExecutionEnded, ExecutionPlanned, Fact, WindowRecorded
 from stats_service.domain.fold import ShardKey, fold
 
 
@@ -58,5 +58,5 @@ async def fold_batch(
 
 def _names(facts: Sequence[Fact]) -> tuple[set[ShardKey], set[str]]:
     shards = {ShardKey(fact.execution, fact.shard) for fact in facts if isinstance(fact, WindowRecorded)}
-    executions = {fact.execution for fact in facts if not isinstance(fact, (WindowRecorded, CampaignSeen))}
+    executions = {fact.execution for fact in facts if isinstance(fact, (ExecutionPlanned, ExecutionEnded))}
     return shards, executions

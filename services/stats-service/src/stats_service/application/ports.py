@@ -91,11 +91,24 @@ class Ledger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """A campaign's numbers as of `revision`, to be told."""
+    """A campaign's numbers as of `revision`, to be told, and what a message of its organisation costs."""
 
     campaign: str
     revision: int
     numbers: Numbers
+    cost_per_message: float = 0
+
+
+class Prices(Protocol):
+    """What messages cost, by organisation, and the marks that say whose campaigns do not show it yet."""
+
+    async def changed(self, limit: int) -> Sequence[str]:
+        """Organisations that are marked."""
+        ...
+
+    async def spread(self, tx: Tx, org: str) -> None:
+        """Mark the organisation's campaigns to be told of, and take its own mark off."""
+        ...
 
 
 class Announcements(Protocol):

@@ -9,6 +9,7 @@ from contracts.events.campaign import CampaignDeleted, CampaignEvent
 from contracts.events.delivery import DeliveryRecorded, FastDelivery, FastTallyRow, decode_fast
 from contracts.events.execution import ExecutionCompleted, ExecutionFailed
 from contracts.events.execution import ExecutionPlanned as PlannedEvent
+from contracts.events.settings import SettingsChanged
 
 from stats_service.domain.facts import (
     CampaignSeen,
@@ -17,6 +18,7 @@ from stats_service.domain.facts import (
     ExecutionPlanned,
     Fact,
     Outcome,
+    PriceSet,
     TallyRow,
     WindowRecorded,
 )
@@ -56,6 +58,8 @@ def _other(event: Envelope[Any]) -> Fact | None:
             sequence=_sane(event.sequence or 0, "sequence"),
             deleted=deleted,
         )
+    if isinstance(data, SettingsChanged):
+        return PriceSet(event.orgid, data.cost_per_message, _sane(data.revision, "data.revision"))
     if not isinstance(data, (PlannedEvent, ExecutionCompleted, ExecutionFailed)) or data.test_mode:
         return None
     if isinstance(data, PlannedEvent):

@@ -76,4 +76,13 @@ class CampaignSeen:
     deleted: bool = False
 
 
-Fact: TypeAlias = WindowRecorded | ExecutionPlanned | ExecutionEnded | CampaignSeen
+@dataclass(frozen=True, slots=True)
+class PriceSet:
+    """What a message of `org` costs as of `revision` of its settings."""
+
+    org: str
+    cost_per_message: float
+    revision: int
+
+
+Fact: TypeAlias = WindowRecorded | ExecutionPlanned | ExecutionEnded | CampaignSeen | PriceSet

@@ -17,6 +17,7 @@ from stats_service.domain.facts import (
     ExecutionEnded,
     ExecutionPlanned,
     Fact,
+    PriceSet,
     WindowRecorded,
 )
 from stats_service.domain.numbers import Counts, Numbers
@@ -70,6 +71,7 @@ class Changes:
     shards: dict[ShardKey, ShardState] = field(default_factory=dict)
     executions: dict[str, ExecutionState] = field(default_factory=dict)
     campaigns: dict[str, CampaignSeen] = field(default_factory=dict)
+    prices: dict[str, PriceSet] = field(default_factory=dict)
     numbers: dict[str, Numbers] = field(default_factory=dict)
     minutes: dict[MinuteKey, Counts] = field(default_factory=dict)
     counted: int = 0
@@ -88,6 +90,8 @@ def fold(facts: Iterable[Fact], known: Known) -> Changes:
             new = _window(fact, known, changes)
         elif isinstance(fact, CampaignSeen):
             new = _campaign(fact, changes)
+        elif isinstance(fact, PriceSet):
+            new = _price(fact, changes)
         else:
             new = _execution(fact, known, changes)
         changes.counted += new
@@ -133,4 +137,11 @@ def _campaign(fact: CampaignSeen, changes: Changes) -> bool:
     before = changes.campaigns.get(fact.campaign)
     if before is None or before.sequence < fact.sequence:
         changes.campaigns[fact.campaign] = fact
+    return True
+
+
+def _price(fact: PriceSet, changes: Changes) -> bool:
+    before = changes.prices.get(fact.org)
+    if before is None or before.revision < fact.revision:
+        changes.prices[fact.org] = fact
     return True

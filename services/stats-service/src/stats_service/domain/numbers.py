@@ -5,6 +5,7 @@ failed before it reached Telegram, was skipped, or has an unknown outcome is not
 """
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from stats_service.domain.facts import TallyRow
 
@@ -34,6 +35,11 @@ class Counts:
             self.skipped += row.count
         else:
             self.unknown += row.count
+
+
+def cost_of(sent: int, cost_per_message: float) -> float:
+    """What so many messages cost: the number nearest to the exact product of the decimals as written."""
+    return float(max(sent, 0) * Fraction(repr(cost_per_message)))
 
 
 @dataclass(slots=True)

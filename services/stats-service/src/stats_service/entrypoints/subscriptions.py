@@ -4,8 +4,9 @@ from contracts.envelope import EventData
 from contracts.events.campaign import CampaignEvent
 from contracts.events.delivery import DeliveryRecorded
 from contracts.events.execution import ExecutionCompleted, ExecutionFailed, ExecutionPlanned
+from contracts.events.settings import SettingsChanged
 
-from stats_service.domain.facts import CampaignSeen, ExecutionEnded, WindowRecorded
+from stats_service.domain.facts import CampaignSeen, ExecutionEnded, PriceSet, WindowRecorded
 from stats_service.domain.facts import ExecutionPlanned as Planned
 
 SUBSCRIPTIONS: dict[type[EventData], type] = {
@@ -14,5 +15,6 @@ SUBSCRIPTIONS: dict[type[EventData], type] = {
     ExecutionCompleted: ExecutionEnded,
     ExecutionFailed: ExecutionEnded,
     DeliveryRecorded: WindowRecorded,
+    SettingsChanged: PriceSet,
 }
 TOPICS = sorted({event.topic.name for event in SUBSCRIPTIONS})
