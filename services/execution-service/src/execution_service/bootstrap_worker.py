@@ -11,6 +11,7 @@ from execution_service.adapters.redis_limiter import RedisLimiter
 from execution_service.adapters.telegram_bot_api import TelegramBotApi
 from execution_service.application.keep_going import keep_going
 from execution_service.application.keep_lease import KeepLease, RunPolicy
+from execution_service.application.note_reach import NoteReach
 from execution_service.application.ports_sending import Limiter, Observer
 from execution_service.application.prepare_window import PrepareWindow
 from execution_service.application.record_window import RecordWindow
@@ -69,7 +70,7 @@ class Worker:
         )
 
     def _turn(self, wiring: EngineWiring, keep: KeepLease, policy: RunPolicy, observer: Observer) -> RunTurn:
-        clock, limiter = wiring.clock, RedisLimiter(self.redis)
+        settings, clock, limiter = self._settings, wiring.clock, RedisLimiter(self.redis)
         silence = Silence(limiter=limiter, waits=MongoBotWaits(wiring.database), clock=clock)
         return RunTurn(
             senders=wiring.senders,
@@ -85,6 +86,12 @@ class Worker:
                 clock=clock,
                 observer=observer,
                 lease_seconds=policy.lease_seconds,
+            ),
+            reach=NoteReach(
+                contacts=wiring.contacts,
+                transactions=wiring.transactions,
+                clock=clock,
+                seconds=settings.reach_seconds,
             ),
             finish=wiring.finish,
             keep=keep,

@@ -35,6 +35,8 @@ class EngineSettings(Settings):
     """How long before its first message a window's intent is stored."""
     pause_seconds: float = Field(default=1, gt=0)
     """Nothing is sent later than that after a pause, a cancellation or an earlier end was stored."""
+    reach_seconds: float = Field(default=2, gt=0)
+    """How long it is tried to note which contacts cannot be reached; who is not noted is tried again."""
     telegram_connect_seconds: float = Field(default=3, gt=0)
     telegram_answer_seconds: float = Field(default=8, gt=0)
     """After so long without an answer nobody knows whether a message was delivered."""

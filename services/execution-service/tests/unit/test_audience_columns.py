@@ -55,6 +55,7 @@ PEOPLE = st.builds(
     segments=SEGMENTS.map(tuple),
     tester=st.booleans(),
     opted_out=st.booleans(),
+    unreachable=st.sampled_from([None, "BLOCKED", "DEACTIVATED", "NO_CHAT"]),
 )
 POSITIONS = st.one_of(st.integers(0, 8), st.integers(0, CHUNK_SIZE - 1), st.just(CHUNK_SIZE - 1))
 TURNS = st.lists(st.dictionaries(POSITIONS, st.one_of(st.none(), PEOPLE), max_size=12), max_size=4)
@@ -129,6 +130,6 @@ def test_what_does_not_change_is_the_same_object_so_that_it_need_not_be_stored()
 def test_nothing_at_all_is_nobody_and_sums_to_zeros() -> None:
     rule = read_rule(["a", "b"], None, [])
     assert Tally.of(rule, count({}, rule)) == Tally(
-        0, 0, {"OPTED_OUT": 0}, {"OPTED_OUT": 0}, {"a": 0, "b": 0}
+        0, 0, dict.fromkeys(SUPPRESSIONS, 0), dict.fromkeys(SUPPRESSIONS, 0), {"a": 0, "b": 0}
     )
     assert select({}, AudienceRule()) == 0

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from execution_service.domain.contact import Contact, change_contact
+from execution_service.domain.contact import Contact, change_contact, note_reach
 from execution_service.domain.contact_fields import read_changes, read_contact_id
 from service_kit.errors import FieldErrors
 
@@ -46,6 +46,9 @@ def _contact(**fields: object) -> Contact:
         ("tester", 1),
         ("attributes", ["x"]),
         ("unheardOf", 1),
+        ("unreachable", "GONE"),
+        ("unreachable", ""),
+        ("unreachable", False),
     ],
 )
 def test_a_wrong_value_is_refused_by_the_field_s_name(field: str, value: object) -> None:
@@ -94,6 +97,26 @@ def test_what_get_shows_can_be_put_back_without_a_change() -> None:
              "createdAt": "2024-06-01T12:00:00Z", "updatedAt": "2024-06-01T12:00:00Z"}  # fmt: skip
     after = change_contact(before, read_changes(shown), org="acme", contact_id="c1", now=LATER)
     assert after is before
+
+
+def test_only_null_and_another_chat_make_a_contact_reachable_again() -> None:
+    blocked = note_reach(_contact(), 7, "BLOCKED", now=LATER)
+    assert (blocked.unreachable, blocked.updated_at) == ("BLOCKED", LATER)
+
+    def after(**fields: object) -> Contact:
+        return change_contact(blocked, read_changes(fields), org="acme", contact_id="c1", now=LATER)
+
+    # What GET shows of a person, some time ago or now, comes back with an edit.
+    assert after(unreachable="NO_CHAT", telegramChatId=7) is blocked
+    assert after(unreachable="BLOCKED", firstName="Ada").unreachable == "BLOCKED"
+    assert after(unreachable=None).unreachable is None
+    assert after(unreachable="BLOCKED", telegramChatId=8).unreachable is None
+
+
+def test_what_a_message_to_a_former_chat_said_is_not_noted() -> None:
+    contact = _contact()
+    assert note_reach(contact, 6, "BLOCKED", now=LATER) is contact
+    assert note_reach(contact, 7, None, now=LATER) is contact
 
 
 def test_a_new_contact_needs_a_chat_id() -> None:

@@ -236,3 +236,12 @@ def test_lines_up_to_where_an_import_is_are_not_applied_again(
     assert [line for line in _read(reader(after=after), data) if line.number > after] == [
         line for line in whole if line.number > after
     ]
+
+
+def test_who_is_unreachable_cannot_be_imported_only_taken_back() -> None:
+    csv = b"id,telegramChatId,unreachable\nc1,1,BLOCKED\nc2,2,\nc3,3,gone\n"
+    lines = _read(CsvReader(), csv)
+    assert [dict(line.changes) for line in lines[:2]] == [{"telegram_chat_id": 1}, {"telegram_chat_id": 2}]
+    assert lines[2].problem == "unreachable: can only be emptied (null): deliveries set it"
+    ndjson = b'{"id": "c1", "unreachable": null}\n{"id": "c2", "unreachable": "NO_CHAT"}\n'
+    assert [dict(line.changes) for line in _read(NdjsonReader(), ndjson)] == [{"unreachable": None}, {}]

@@ -8,7 +8,7 @@ import pytest
 from execution_service.application import measure_audience
 from execution_service.application.put_contact import put_contact
 from execution_service.domain.audience import AudienceRule, read_rule
-from execution_service.domain.audience_columns import CHUNK_SIZE
+from execution_service.domain.audience_columns import CHUNK_SIZE, width
 
 Audience = Any
 
@@ -66,7 +66,7 @@ async def test_rules_about_true_and_about_one_are_not_taken_for_each_other(audie
 async def test_what_was_not_asked_for_longest_is_forgotten_first(
     audience: Audience, chunks_read: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measure_audience, "REMEMBERED", 2 * 40 * 5)
+    monkeypatch.setattr(measure_audience, "REMEMBERED", 2 * 40 * (1 + width(AudienceRule())))
     rules = [read_rule([], {"ageRange": [0, most]}, []) for most in (9, 19, 29)]
     for rule in rules:
         await audience.measure.current("acme", rule)

@@ -4,21 +4,28 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from contracts.events.campaign import AudienceDefinition, ExecutionOptions, ExecutionSnapshot, FrozenMessage
+from contracts.events.campaign import (
+    AudienceDefinition,
+    ExecutionOptions,
+    ExecutionSnapshot,
+    FrozenMessage,
+    Retry,
+)
 from execution_service.application.ports_engine import ShardLease
 from execution_service.application.ports_sending import Deferred, Slot
 from execution_service.application.prepare_window import Prepared, PrepareWindow
-from execution_service.domain.contact import Addressee
+from execution_service.domain.contact import Addressee, Unreachable
 from execution_service.domain.execution import Execution
 from execution_service.domain.outcomes import Back
 from execution_service.domain.window import ShardState, candidates
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
-NAMES = ["fine", "erased", "optedout", "nameless", "long", "empty", "fine2"]
+NAMES = ["fine", "erased", "optedout", "nameless", "long", "empty", "fine2", "blocked", "gone", "nochat"]
+UNREACHABLE: dict[str, Unreachable] = {"blocked": "BLOCKED", "gone": "DEACTIVATED", "nochat": "NO_CHAT"}
 
 
 class People:
-    """An audience of seven, one of them erased."""
+    """An audience of ten, one of them erased."""
 
     async def addressees(
         self, org: str, ids: Sequence[str], fields: frozenset[str]
@@ -26,17 +33,19 @@ class People:
         assert fields == {"firstName"}
         names = {"nameless": None, "long": "x" * 5_000, "empty": " "}
         return {
-            name: Addressee(7, name == "optedout", {"firstName": names.get(name, "A")})
+            name: Addressee(
+                7, name == "optedout", {"firstName": names.get(name, "A")}, unreachable=UNREACHABLE.get(name)
+            )
             for name in ids
             if name != "erased"
         }
 
 
-def prepared() -> Prepared:
+def prepared(retry: Retry | None = None) -> Prepared:
     snapshot = ExecutionSnapshot(
         messages=[FrozenMessage(id="msg", content="{{firstName}}")],
         audience=AudienceDefinition(),
-        options=ExecutionOptions(),
+        options=ExecutionOptions(retry=retry),
         sampling_seed="s",
     )
     execution = Execution("exec_1", "acme", "camp_1", "running", snapshot, NOW)
@@ -54,7 +63,17 @@ def test_each_contact_is_a_letter_or_decided_with_its_reason() -> None:
         "nameless": ("skipped", "MISSING_FIELD"),
         "long": ("failed", "MESSAGE_TOO_LONG"),
         "empty": ("failed", "MESSAGE_EMPTY"),
+        "blocked": ("skipped", "BLOCKED"),
+        "gone": ("skipped", "DEACTIVATED"),
+        "nochat": ("skipped", "NO_CHAT"),
     }
+
+
+def test_a_retry_tries_those_who_could_not_be_reached_but_nobody_who_opted_out() -> None:
+    window = prepared(Retry(of="exec_0", statuses=["failed"]))
+    named = {letter.contact_id: letter.unreachable for letter in window.letters}
+    assert named == {"fine": None, "fine2": None, **UNREACHABLE}
+    assert "OPTED_OUT" in {item.code for item in window.decided}
 
 
 def test_a_window_ends_before_the_first_letter_without_a_turn_and_defers_those_whose_chat_must_wait() -> None:

@@ -34,6 +34,7 @@ _OPTIONAL = {
     "age": "age",
     "purchase_history": "purchaseHistory",
     "last_purchase": "lastPurchase",
+    "unreachable": "unreachable",
 }
 
 
@@ -70,12 +71,17 @@ class MongoContacts:
     async def addressees(self, org: str, ids: Sequence[str], fields: frozenset[str]) -> dict[str, Addressee]:
         """Those of `ids` that exist, by id, with these `fields` (`firstName`, `attributes.city`)."""
         keys = [contact_key(org, contact_id) for contact_id in ids]
-        wanted = dict.fromkeys(("contactId", "telegramChatId", "optedOut", *fields), 1)
+        wanted = dict.fromkeys(("contactId", "telegramChatId", "optedOut", "unreachable", *fields), 1)
         # All in the first batch, which is 101 documents otherwise: each further one is a round trip.
         found = await self._contacts.find(
             {"_id": {"$in": keys}}, {"_id": 0, **wanted}, batch_size=len(keys) + 1
         ).to_list(None)
-        return {row["contactId"]: Addressee(row["telegramChatId"], row["optedOut"], row) for row in found}
+        return {
+            row["contactId"]: Addressee(
+                row["telegramChatId"], row["optedOut"], row, unreachable=row.get("unreachable")
+            )
+            for row in found
+        }
 
     async def insert(self, tx: Tx, contacts: Sequence[Contact]) -> None:
         """Store new contacts of one organisation, each with an ordinal of its own. Raises Collision."""

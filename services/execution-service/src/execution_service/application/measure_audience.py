@@ -29,7 +29,7 @@ from execution_service.domain.suppression import SUPPRESSIONS
 
 READ_AT_ONCE = 16
 REMEMBERED = 10_000_000
-"""Of a million contacts a rule has some 1,500."""
+"""Of a million contacts a rule has some 3,000."""
 
 
 class _Known:

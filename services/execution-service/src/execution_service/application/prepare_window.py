@@ -7,17 +7,11 @@ from datetime import datetime
 
 from execution_service.application.ports_engine import Audience, ShardLease
 from execution_service.application.ports_sending import Deferred, Rendered, Slot
-from execution_service.domain.contact import Addressee
+from execution_service.domain.contact import Addressee, Unreachable
+from execution_service.domain.decisions import decide
 from execution_service.domain.execution import Execution
 from execution_service.domain.outcomes import Back, Candidate, Final, passed_over
-from execution_service.domain.rendering import (
-    CompiledMessage,
-    MissingField,
-    compile_message,
-    length_fault,
-    render,
-)
-from execution_service.domain.suppression import suppression
+from execution_service.domain.rendering import CompiledMessage, compile_message
 
 _KEPT = 256
 
@@ -31,6 +25,8 @@ class Letter:
     chat_id: int
     variation_id: str | None
     rendered: Rendered
+    unreachable: Unreachable | None = None
+    """What is noted of the contact; it is written to all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +80,8 @@ class PrepareWindow:
         ids = [lease.contacts[candidate.position] for candidate in turn]
         message = self.messages(execution)[lease.state.step]
         contacts = await self._audience.addressees(lease.org, ids, message.fields)
-        seed = execution.snapshot.sampling_seed
         items = [
-            _prepare(message, seed, candidate, contact_id, contacts.get(contact_id), now)
+            _prepare(execution, message, candidate, contact_id, contacts.get(contact_id), now)
             for candidate, contact_id in zip(turn, ids, strict=True)
         ]
         return Prepared(items, turn)
@@ -104,25 +99,24 @@ class PrepareWindow:
 
 
 def _prepare(
+    execution: Execution,
     message: CompiledMessage,
-    seed: str,
     candidate: Candidate,
     contact_id: str,
     contact: Addressee | None,
     now: datetime,
 ) -> Letter | Final:
-    if contact is None:
-        return passed_over(candidate, "CONTACT_ERASED", at=now)
-    code = suppression(contact)
-    if code is not None:
-        return passed_over(candidate, code, at=now)
-    variation_id, template = message.choose(seed, contact_id)
-    try:
-        text = render(template, contact.fields)
-    except MissingField:
-        return passed_over(candidate, "MISSING_FIELD", at=now)
-    fault = length_fault(text, template)
-    if fault is not None:
-        return passed_over(candidate, fault, at=now)
-    rendered = Rendered(text, template.parse_mode)
-    return Letter(candidate, contact_id, contact.telegram_chat_id, variation_id, rendered)
+    named, seed = execution.retry is not None, execution.snapshot.sampling_seed
+    decision = decide(message, contact_id, contact, seed=seed, named=named)
+    if isinstance(decision, str):
+        return passed_over(candidate, decision, at=now)
+    rendered = Rendered(decision.text, decision.template.parse_mode)
+    reader = decision.contact
+    return Letter(
+        candidate,
+        contact_id,
+        reader.telegram_chat_id,
+        decision.variation_id,
+        rendered,
+        reader.unreachable,
+    )

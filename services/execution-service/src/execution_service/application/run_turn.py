@@ -1,4 +1,4 @@
-"""One turn of a shard: who is due → what they get → slots → intent → send → record.
+"""One turn of a shard: who is due → what they get → slots → intent → send → record → who is out of reach.
 
 The intent is never stored without slots, nothing is sent without an intent, and whatever happens in
 between the next owner finds the window open and calls it unknown.
@@ -14,6 +14,7 @@ from service_kit.logging import get_logger
 
 from execution_service.application.finish_execution import FinishExecution
 from execution_service.application.keep_lease import KeepLease, RunPolicy
+from execution_service.application.note_reach import NoteReach
 from execution_service.application.ports_engine import ShardLease
 from execution_service.application.ports_sending import (
     GRANT_SECONDS,
@@ -61,6 +62,7 @@ class RunTurn:
         prepare: PrepareWindow,
         send: SendWindow,
         record: RecordWindow,
+        reach: NoteReach,
         finish: FinishExecution,
         keep: KeepLease,
         observer: Observer,
@@ -74,6 +76,7 @@ class RunTurn:
         self.prepare = prepare
         self.send = send
         self.record = record
+        self.reach = reach
         self.finish = finish
         self.keep = keep
         self.observer = observer
@@ -150,6 +153,7 @@ class RunTurn:
             stop_at=min(lease.deadline - self.policy.reserve_seconds, watch.sends_until(execution)),
         )
         await self.record.close(lease, execution, window, sent.results)
+        await self.reach(execution.org, prepared.letters, sent.results)
         if sent.unauthorized:
             await self._fail(watch, execution, "BOT_UNAUTHORIZED")
         return Pause(1.0) if sent.not_connected else None

@@ -4,13 +4,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from service_kit.errors import Detail, FieldErrors
 
 Scalar = str | int | float | bool
 Changes = Mapping[str, Any]
 """Attribute of `Contact` → its checked new value; `attributes` may hold None for keys to remove."""
+
+Unreachable = Literal["BLOCKED", "DEACTIVATED", "NO_CHAT"]
+"""Why the last message did not arrive, and the next one would not: the person blocked the bot (or the group
+removed it), has no account any more, or Telegram knows no such chat."""
 
 CONTACT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~@-]{0,127}")
 MAX_ATTRIBUTES = 100
@@ -21,7 +25,8 @@ class Contact:
     """One contact. `contact_id` is unique within `org`; `telegram_chat_id` is a 64-bit integer, not 0.
 
     `ordinal`: its place in the audience index, from 1, given when it is stored; never given again, so a
-    person who was erased and comes back has another one. 0: not stored yet.
+    person who was erased and comes back has another one. 0: not stored yet. `unreachable` is what deliveries
+    found of this chat.
     """
 
     org: str
@@ -43,6 +48,7 @@ class Contact:
     segments: tuple[str, ...] = ()
     tester: bool = False
     opted_out: bool = False
+    unreachable: Unreachable | None = None
     ordinal: int = field(default=0, compare=False)
 
 
@@ -52,6 +58,7 @@ class Addressee(NamedTuple):
     telegram_chat_id: int
     opted_out: bool
     fields: Mapping[str, Any]
+    unreachable: Unreachable | None = None
 
 
 def change_contact(
@@ -59,6 +66,7 @@ def change_contact(
 ) -> Contact:
     """`before` with `changes` laid over it, or a new contact. The same object when nothing differs.
 
+    Of another chat nobody knows whether it can be reached.
     Raises FieldErrors when a new contact has no chat id, or the attributes become too many.
     """
     values = dict(changes)
@@ -70,10 +78,19 @@ def change_contact(
                 "telegramChatId: is required", details=[Detail("telegramChatId", "is required")]
             )
         return Contact(org=org, contact_id=contact_id, created_at=now, updated_at=now, **values)
+    if values.get("telegram_chat_id", before.telegram_chat_id) != before.telegram_chat_id:
+        values["unreachable"] = None
     after = replace(before, **values)
     # To Python 1 equals true, and 1.0.
     kinds = [list(map(type, one.attributes.values())) for one in (before, after)]
     return before if after == before and kinds[0] == kinds[1] else replace(after, updated_at=now)
+
+
+def note_reach(contact: Contact, chat_id: int, unreachable: Unreachable | None, *, now: datetime) -> Contact:
+    """The contact after a message to `chat_id` said this. The same object when it says nothing new of it."""
+    if contact.telegram_chat_id != chat_id or contact.unreachable == unreachable:
+        return contact
+    return replace(contact, unreachable=unreachable, updated_at=now)
 
 
 def _merged(before: Mapping[str, Scalar], patch: Mapping[str, Scalar | None] | None) -> dict[str, Scalar]:

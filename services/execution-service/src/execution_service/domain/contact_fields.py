@@ -8,13 +8,13 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 from zoneinfo import available_timezones
 
 from service_kit.errors import Detail, FieldErrors
 from service_kit.text import clean_text
 
-from execution_service.domain.contact import CONTACT_ID, Scalar
+from execution_service.domain.contact import CONTACT_ID, Scalar, Unreachable
 from execution_service.domain.countries import COUNTRIES
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}")
@@ -147,7 +147,7 @@ _OPTIONAL: dict[str, tuple[str, Callable[[object], Any], Any]] = {
 
 READ_ONLY = frozenset({"id", "createdAt", "updatedAt"})
 """Shown by GET, accepted and ignored in what comes back."""
-FIELDS = frozenset({*_OPTIONAL, "telegramChatId", "attributes"})
+FIELDS = frozenset({*_OPTIONAL, "telegramChatId", "attributes", "unreachable"})
 
 
 def read_changes(raw: Mapping[str, object]) -> dict[str, Any]:
@@ -160,6 +160,9 @@ def read_changes(raw: Mapping[str, object]) -> dict[str, Any]:
                 changes["telegram_chat_id"] = _chat_id(value)
             elif name == "attributes":
                 changes["attributes"] = _attributes(value, problems)
+            elif name == "unreachable":
+                if _cleared(value):
+                    changes["unreachable"] = None
             elif known := _OPTIONAL.get(name):
                 attribute, read, empty = known
                 changes[attribute] = empty if value is None else read(value)
@@ -170,6 +173,13 @@ def read_changes(raw: Mapping[str, object]) -> dict[str, Any]:
     if problems:
         raise FieldErrors(f"{problems[0].field}: {problems[0].message}", details=problems[:50])
     return changes
+
+
+def _cleared(value: object) -> bool:
+    """Deliveries say who is unreachable: null takes it back, and what GET shows comes back and is ignored."""
+    if value is not None and value not in get_args(Unreachable):
+        raise ValueError("can only be emptied (null): deliveries set it")
+    return value is None
 
 
 def _attributes(value: object, problems: list[Detail]) -> dict[str, Scalar | None] | None:

@@ -13,7 +13,7 @@ from execution_service.application.erase_contact import erase_contact
 from execution_service.application.get_contact import get_contact
 from execution_service.application.list_contacts import ContactQuery
 from execution_service.application.put_contact import put_contact
-from execution_service.domain.contact import CONTACT_ID, MAX_ATTRIBUTES, Contact, Scalar
+from execution_service.domain.contact import CONTACT_ID, MAX_ATTRIBUTES, Contact, Scalar, Unreachable
 from execution_service.domain.contact_fields import INT64
 from execution_service.domain.errors import ContactNotFound
 from execution_service.domain.errors_engine import CursorInvalid
@@ -74,6 +74,10 @@ class ContactPatch(RequestModel):
     segments: list[_SegmentId] | None = _shown(maxItems=1000)
     tester: bool | None = None
     opted_out: bool | None = None
+    unreachable: Unreachable | None = Field(
+        default=None,
+        description="Set by deliveries. null: write to the contact again; what GET showed is ignored.",
+    )
     id: ReadOnly = None
     created_at: ReadOnly = None
     updated_at: ReadOnly = None
@@ -98,6 +102,7 @@ class ContactOut(ResponseModel):
     segments: list[str]
     tester: bool
     opted_out: bool
+    unreachable: Unreachable | None
     created_at: UtcTime
     updated_at: UtcTime
 
@@ -121,6 +126,7 @@ class ContactOut(ResponseModel):
             segments=list(contact.segments),
             tester=contact.tester,
             opted_out=contact.opted_out,
+            unreachable=contact.unreachable,
             created_at=contact.created_at,
             updated_at=contact.updated_at,
         )
