@@ -31,7 +31,13 @@ BLACK_FRIDAY: dict[str, Any] = {
     "type": "message",
     "goals": {"targetAudience": 20000, "conversionRate": 10, "revenue": 100000},
     "targetAudience": {"segments": ["seg789"], "filters": {"location": ["US"], "purchaseHistory": True}},
-    "strategy": {"messaging": "Discounts", "timing": "Peak hours", "channels": ["telegram"]},
+    "strategy": {
+        "messaging": "Discounts",
+        "timing": "Peak hours",
+        "channels": ["telegram"],
+        "quietHours": {"from": "21:30", "to": "08:00"},
+        "timezoneMode": "recipient",
+    },
     "messages": [
         {
             "content": "🌞 Save 30% today, {{firstName|friend}}!",

@@ -15,6 +15,7 @@ from campaign_service.domain.definition import (
     Goals,
     Message,
     Personalization,
+    QuietHours,
     Strategy,
     TargetAudience,
     Variation,
@@ -68,7 +69,14 @@ async def test_a_campaign_comes_back_as_it_was(store: Store, new_campaign: New) 
         target_audience=TargetAudience(
             ("seg1", "seg2"), {"age_range": [1, 2], "some.Key": {"min": 2.5}, "location": ["US"]}, ("seg9",)
         ),
-        strategy=Strategy("discounts", "peak hours", ("telegram",), "bot_1"),
+        strategy=Strategy(
+            "discounts",
+            "peak hours",
+            ("telegram",),
+            "bot_1",
+            quiet_hours=QuietHours("21:30", "08:00"),
+            timezone_mode="org",
+        ),
         messages=(
             Message(
                 id="msg_1",

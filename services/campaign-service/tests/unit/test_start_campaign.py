@@ -9,7 +9,15 @@ import pytest
 from campaign_service.application.ports import Bot, PreflightAnswer
 from campaign_service.application.start_campaign import StartCampaign, Started, start_campaign
 from campaign_service.domain.campaign import Campaign
-from campaign_service.domain.definition import Button, Media, Message, Strategy, TargetAudience, Variation
+from campaign_service.domain.definition import (
+    Button,
+    Media,
+    Message,
+    QuietHours,
+    Strategy,
+    TargetAudience,
+    Variation,
+)
 from campaign_service.domain.errors import CampaignNotFound, ExecutionRunning
 from campaign_service.domain.execution import Options
 from campaign_service.domain.template import Template
@@ -165,7 +173,10 @@ async def test_what_only_preflight_knows_is_named_too(world: Any, new_campaign: 
 async def test_several_bots_share_the_work_and_each_must_be_there_and_may_have_to_pay(
     world: Any, new_campaign: New
 ) -> None:
-    several = Strategy(bot_ids=("bot_1", "bot_2"), allow_paid_broadcast=True, unknown_delivery="retry")
+    several = Strategy(
+        bot_ids=("bot_1", "bot_2"), allow_paid_broadcast=True, unknown_delivery="retry",
+        quiet_hours=QuietHours("21:30", "08:00"), timezone_mode="org",
+    )  # fmt: skip
     definition = replace(new_campaign().definition, strategy=several, budget=12.5)
     world.campaigns.rows["camp_1"] = new_campaign(definition=definition)
     assert await refused_fields(world) == ["strategy.botIds.1"]
@@ -180,6 +191,8 @@ async def test_several_bots_share_the_work_and_each_must_be_there_and_may_have_t
         None, ["bot_1", "bot_2"], True,
     )  # fmt: skip
     assert (snapshot.retry_unknown, snapshot.budget) == (True, 12.5)
+    quiet = snapshot.quiet_hours.model_dump(by_alias=True)
+    assert (quiet, snapshot.timezone_mode) == ({"from": "21:30", "to": "08:00"}, "org")
 
 
 async def test_without_an_answer_from_preflight_nothing_starts(world: Any, new_campaign: New) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from contracts.envelope import EventData, Model, UtcTime
+from contracts.events.settings import QuietHours, TimezoneMode
 from contracts.topics import CAMPAIGN_EVENTS, Topic
 
 CampaignType = Literal["message", "invitation", "data_collection", "engagement", "custom"]
@@ -111,6 +112,7 @@ class ExecutionSnapshot(Model):
     The bots are `bot_ids` (each contact stays with one), or `bot_id`, or the organisation's default one.
     `retry_unknown`: a message that got no answer is tried again, which may double it.
     `budget`: what the campaign's messages may cost, over all its runs; null: anything.
+    `quiet_hours`, `timezone_mode`: null means the organisation's, as they are at the time.
     """
 
     messages: Annotated[list[FrozenMessage], Field(min_length=1)]
@@ -123,6 +125,8 @@ class ExecutionSnapshot(Model):
     end_date: UtcTime | None = None
     budget: float | None = Field(default=None, ge=0)
     retry_unknown: bool = False
+    quiet_hours: QuietHours | None = None
+    timezone_mode: TimezoneMode | None = None
 
     @property
     def named_bots(self) -> list[str]:

@@ -7,6 +7,8 @@ from pydantic import Field
 from contracts.envelope import EventData, Model, UtcTime
 from contracts.topics import AUDIENCE_EVENTS, Topic
 
+TimezoneMode = Literal["recipient", "org"]
+"""Whose clock quiet hours are read on: each contact's, or the organisation's for everybody."""
 _TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 
 
@@ -49,6 +51,6 @@ class SettingsChanged(EventData):
     frequency_cap: FrequencyCap | None = None
     quiet_hours: QuietHours | None = None
     timezone: str
-    timezone_mode: Literal["recipient", "org"]
+    timezone_mode: TimezoneMode
     guard_rails: GuardRails
     changed_at: UtcTime

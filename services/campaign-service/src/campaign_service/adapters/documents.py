@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from functools import lru_cache
+from keyword import iskeyword
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -26,8 +27,19 @@ NUMBERS = frozenset({"totalCount", "statistics"})
 DUE_AT = "dueAt"
 """Only there while a schedule is armed, so that its sparse index holds nothing else."""
 
+
 # Field names are few; pydantic's rules are regular expressions, and dear.
-_to_camel, _to_snake = lru_cache(maxsize=1024)(to_camel), lru_cache(maxsize=1024)(to_snake)
+@lru_cache(maxsize=1024)
+def _to_camel(name: str) -> str:
+    """The name outside, for the field's: a word of Python's own (`from_`) has lost its underscore."""
+    return to_camel(name.rstrip("_"))
+
+
+@lru_cache(maxsize=1024)
+def _to_snake(name: str) -> str:
+    snake = to_snake(name)
+    return f"{snake}_" if iskeyword(snake) else snake
+
 
 _DEFINITION = frozenset(field.name for field in fields(Definition))
 _CAMPAIGN = frozenset(field.name for field in fields(Campaign)) - {"definition"}

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from contracts.events.campaign import ExecutionOptions, ExecutionSnapshot, FrozenMessage
 from contracts.events.campaign import Retry as RetryData
+from contracts.events.settings import QuietHours
 from service_kit.errors import Detail, FieldErrors
 
 from campaign_service.application.campaign_events import audience_definition
@@ -134,6 +135,7 @@ def _snapshot(
     retry: Retry | None,
 ) -> ExecutionSnapshot:
     definition, strategy = campaign.definition, _strategy(campaign)
+    quiet = strategy.quiet_hours
     return ExecutionSnapshot(
         messages=messages,
         audience=audience_definition(definition.target_audience),
@@ -150,6 +152,8 @@ def _snapshot(
         end_date=definition.end_date,
         budget=definition.budget,
         retry_unknown=strategy.unknown_delivery == "retry",
+        quiet_hours=quiet and QuietHours(from_=quiet.from_, to=quiet.to),
+        timezone_mode=strategy.timezone_mode,
     )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from contracts.events.campaign import CampaignType, MediaType, ParseMode
+from contracts.events.settings import TimezoneMode
 
 Channel = Literal["telegram"]
 WorkflowTrigger = Literal["manual", "scheduled"]
@@ -39,10 +40,19 @@ class TargetAudience:
 
 
 @dataclass(frozen=True, slots=True)
+class QuietHours:
+    """No messages from `from_` until before `to`: `HH:MM` on a clock on the wall."""
+
+    from_: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class Strategy:
     """Notes for people (`messaging`, `timing`), and which bot sends, or which bots share the contacts.
 
     `unknown_delivery`: what becomes of a message that Telegram gave no answer to.
+    `quiet_hours`, `timezone_mode`: None means the organisation's.
     """
 
     messaging: str | None = None
@@ -52,6 +62,8 @@ class Strategy:
     bot_ids: tuple[str, ...] = ()
     allow_paid_broadcast: bool = False
     unknown_delivery: UnknownDelivery = "skip"
+    quiet_hours: QuietHours | None = None
+    timezone_mode: TimezoneMode | None = None
 
     @property
     def bots(self) -> tuple[str, ...]:

@@ -3,7 +3,10 @@
 from typing import Any, Literal
 
 from contracts.events.campaign import CampaignStatus, CampaignType
+from contracts.events.settings import TimezoneMode
+from pydantic import Field
 from service_kit.api.envelope import Pagination, ResponseModel, UtcTime
+from service_kit.api.types import TimeOfDay
 
 from campaign_service.domain.campaign import Campaign
 from campaign_service.domain.definition import Channel, UnknownDelivery, WorkflowTrigger
@@ -26,6 +29,13 @@ class TargetAudienceOut(ResponseModel):
     total_count: int
 
 
+class QuietHoursOut(ResponseModel):
+    """Times on a clock on the wall."""
+
+    from_: TimeOfDay = Field(alias="from")
+    to: TimeOfDay
+
+
 class StrategyOut(ResponseModel):
     """Notes for people, and which bot sends, or which bots share the contacts."""
 
@@ -36,6 +46,8 @@ class StrategyOut(ResponseModel):
     bot_ids: list[str]
     allow_paid_broadcast: bool
     unknown_delivery: UnknownDelivery
+    quiet_hours: QuietHoursOut | None
+    timezone_mode: TimezoneMode | None
 
 
 class StatisticsOut(ResponseModel):

@@ -3,11 +3,12 @@
 from typing import Annotated, Literal
 
 from contracts.events.campaign import CampaignStatus, CampaignType, Priority, RetriedStatus
+from contracts.events.settings import TimezoneMode
 from contracts.ids import new_id
 from pydantic import Field, StringConstraints, field_validator
 from pydantic_core.core_schema import ValidationInfo
 from service_kit.api.envelope import RequestModel
-from service_kit.api.types import ClientId, Description, Name, ReadOnly, Text
+from service_kit.api.types import ClientId, Description, Name, ReadOnly, Text, TimeOfDay
 
 from campaign_service.domain import definition as domain
 from campaign_service.domain.errors import DefinitionTooLarge
@@ -29,6 +30,13 @@ class GoalsIn(RequestModel):
     revenue: Amount | None = None
 
 
+class QuietHoursIn(RequestModel):
+    """No messages from `from` until before `to`; `from` after `to` spans midnight, equal ones mean none."""
+
+    from_: TimeOfDay = Field(alias="from")
+    to: TimeOfDay
+
+
 class StrategyIn(RequestModel):
     """Notes for people, and which bot sends: `botId`, or the org's default one.
 
@@ -36,6 +44,7 @@ class StrategyIn(RequestModel):
     `allowPaidBroadcast` the bots send at their `paidPerSecond`, for the fee that Telegram asks for it.
     `unknownDelivery`: a message that Telegram gave no answer to is left as it is (`skip`), or tried again
     (`retry`), three times at most, and some may get it twice then.
+    `quietHours` and `timezoneMode` (on whose clock) take the place of the organisation's settings.
     """
 
     messaging: Description | None = None
@@ -45,6 +54,8 @@ class StrategyIn(RequestModel):
     bot_ids: list[ClientId] = Field(default_factory=list, max_length=20)
     allow_paid_broadcast: Flag = False
     unknown_delivery: domain.UnknownDelivery = "skip"
+    quiet_hours: QuietHoursIn | None = None
+    timezone_mode: TimezoneMode | None = None
 
     @field_validator("bot_ids")
     @classmethod
@@ -151,6 +162,7 @@ def _strategy(strategy: StrategyIn | None) -> domain.Strategy | None:
     if strategy is None:
         return None
     channels = tuple(dict.fromkeys(strategy.channels))
+    quiet = strategy.quiet_hours
     return domain.Strategy(
         strategy.messaging,
         strategy.timing,
@@ -159,6 +171,8 @@ def _strategy(strategy: StrategyIn | None) -> domain.Strategy | None:
         tuple(strategy.bot_ids),
         strategy.allow_paid_broadcast,
         strategy.unknown_delivery,
+        None if quiet is None else domain.QuietHours(f"{quiet.from_:%H:%M}", f"{quiet.to:%H:%M}"),
+        strategy.timezone_mode,
     )
 
 

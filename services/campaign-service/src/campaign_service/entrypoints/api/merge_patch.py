@@ -36,7 +36,10 @@ def definition_json(definition: Definition) -> dict[str, Any]:
 
 
 def _camel(value: Any) -> Any:
-    """Field names in camelCase; the keys of filters are the client's and stay."""
+    """Field names in camelCase (`from` of `from_`); the keys of filters are the client's and stay."""
     if isinstance(value, dict):
-        return {to_camel(key): item if key == "filters" else _camel(item) for key, item in value.items()}
+        return {
+            to_camel(key.rstrip("_")): item if key == "filters" else _camel(item)
+            for key, item in value.items()
+        }
     return [_camel(item) for item in value] if isinstance(value, list) else value
