@@ -66,7 +66,9 @@ def hours_of(snapshot: ExecutionSnapshot, life: int, settings: OrgSettings) -> H
 
 def _given(snapshot: ExecutionSnapshot) -> QuietHours | None:
     given = snapshot.quiet_hours
-    return given and QuietHours(time.fromisoformat(given.from_), time.fromisoformat(given.to))
+    if given is None:
+        return None
+    return QuietHours(time.fromisoformat(given.from_), time.fromisoformat(given.to))
 
 
 class Outlooks:
