@@ -79,12 +79,14 @@ def test_a_retry_tries_those_who_could_not_be_reached_but_nobody_who_opted_out()
 def test_a_window_ends_before_the_first_letter_without_a_turn_and_defers_those_whose_chat_must_wait() -> None:
     letters = len(prepared().letters)
     assert letters == 2
-    short = prepared().granted([Slot(1.0, 1.0)], due=lambda _: NOW)
+    short = prepared().granted([Slot(1.0, 1.0, 1.0)], due=lambda _: NOW)
     assert [candidate.position for candidate in short.candidates] == [0, 1, 2, 3, 4, 5]
     assert (len(short.letters), short.deferred) == (1, [])
     assert not prepared().granted([], due=lambda _: NOW).letters
     later = NOW + timedelta(seconds=3)
-    whole = prepared().granted([Deferred(3.0), Slot(1.0, 1.0)], due=lambda at: NOW + timedelta(seconds=at))
+    whole = prepared().granted(
+        [Deferred(3.0), Slot(1.0, 1.0, 1.0)], due=lambda at: NOW + timedelta(seconds=at)
+    )
     assert whole.candidates == prepared().candidates
     assert whole.letters == prepared().letters[1:]
     assert whole.deferred == [Back(prepared().letters[0].candidate, later)]

@@ -11,7 +11,7 @@ from execution_service.application.ports_sending import Grant, Rendered, Sender,
 from execution_service.application.prepare_window import Letter
 from execution_service.application.send_window import SendTiming, SendWindow, SentWindow
 from execution_service.application.silence import Silence
-from execution_service.domain.bot import BotLimits
+from execution_service.domain.bot import BotLimits, pace
 from execution_service.domain.execution import BotRef, Execution
 from execution_service.domain.outcomes import (
     Back,
@@ -60,7 +60,7 @@ class World:
         assert len(missed) == len(chats)
         self.reserved += len(chats)
         now = asyncio.get_running_loop().time()
-        return Grant([Slot(now, 0.0) for _ in chats])
+        return Grant([Slot(now, now + pace(sharer.rate).late, 0.0) for _ in chats])
 
     async def block(self, telegram_id: int, seconds: float) -> None:
         return None
@@ -106,7 +106,8 @@ def sent_window(
         execution = Execution("exec_1", "acme", "camp_1", "running", snapshot, NOW)
         sender = Sender(BotRef("bot_1", 7), "7:token", BotLimits(per_second=rate))
         began = loop.time() + (0.01 if in_time else 0)
-        slots = [Slot(began - (late if n >= in_time else 0), float(n)) for n in range(LETTERS)]
+        due = [began - (late if n >= in_time else 0) for n in range(LETTERS)]
+        slots = [Slot(at, at + pace(rate).late, float(n)) for n, at in enumerate(due)]
         sent = await asyncio.wait_for(
             window(letters, slots, sender, execution=execution, stop_at=loop.time() + 60), timeout=5
         )

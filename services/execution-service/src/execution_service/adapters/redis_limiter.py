@@ -1,17 +1,17 @@
 """The limiter in Redis: a row of evenly spaced slots per Telegram bot, and when each chat is free again.
 
 Mental model: the script owns time. It answers with slots on the server's clock; this side maps them to
-the event loop's clock by the smallest difference between the two that it has ever seen (an answer can
-only arrive late, so the smallest one is the closest to the truth). A slow answer therefore makes slots
-look late, which the sender can tell, instead of silently moving all of them.
+the event loop's clock by the bounds between which the difference of the two must lie. A slot is used from the
+moment when it has come for certain, until the moment when it may be over: where the bounds are further apart
+than that leaves (slow answers only, so far), it is missed and the next answer tells the difference better.
 
 Slots are spaced for what the sender's clock may be off (see Pace): a window of a second plus that holds no
 more of them than the rate. Chats get as much and more on top, for the way to Telegram is not always as long.
 """
 
-import asyncio
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 
 from redis.asyncio import Redis
@@ -25,7 +25,8 @@ from execution_service.application.ports_sending import (
     Sharer,
     Slot,
 )
-from execution_service.domain.bot import pace
+from execution_service.domain.bot import Pace, pace
+from execution_service.domain.clock_offset import DRIFT, ClockOffset
 
 GRANT = int(GRANT_SECONDS * 1_000_000)
 """Times are microseconds here. A full grant of slots must be free before anybody gets some."""
@@ -35,19 +36,22 @@ EMPTY_START = 1_000_000
 KEPT_MS = 3_600_000
 _ARRIVAL = 0.05
 """Two messages to a chat are so many seconds further apart than they must be when they are dispatched."""
-_DRIFT = 1e-4
-"""Two clocks may run apart by so much: 100 parts in a million."""
+_AHEAD = DRIFT * HORIZON / 1e6
+"""So much may the clocks run apart until the last slot of a grant."""
 
 
 class RedisLimiter:
-    """Slots and silences of all Telegram bots."""
+    """Slots and silences of all Telegram bots.
 
-    def __init__(self, redis: Redis) -> None:
+    `clock` is the event loop's, in seconds; not `loop.time`, for uvloop's shows whole milliseconds only.
+    """
+
+    def __init__(self, redis: Redis, *, clock: Callable[[], float] = time.monotonic) -> None:
         scripts = files("execution_service.adapters")
         self._reserve = redis.register_script(scripts.joinpath("reserve.lua").read_text("utf-8"))
         self._block = redis.register_script(scripts.joinpath("block.lua").read_text("utf-8"))
-        self._offset = math.inf
-        self._seen = 0.0
+        self._clock = clock
+        self._offset = ClockOffset()
 
     async def reserve(self, sharer: Sharer, chats: Sequence[int], *, missed: Sequence[Slot] = ()) -> Grant:
         """Slots, a grant's at most; see the port. Raises LimiterUnavailable."""
@@ -85,6 +89,7 @@ class RedisLimiter:
             group_gap,
             *[slot.mark for slot in missed],
         ]
+        asked = self._clock()
         try:
             answer = await self._reserve(
                 keys=[
@@ -95,22 +100,23 @@ class RedisLimiter:
             )
         except (RedisError, OSError, TimeoutError) as error:
             raise LimiterUnavailable(str(sharer.telegram_id)) from error
-        return self._grant(answer, spacing)
+        return self._grant(answer, asked, spacing, kept)
 
-    def _grant(self, answer: list[int | bytes], spacing: float) -> Grant:
-        """The script's answer on this loop's clock."""
+    def _grant(self, answer: list[int | bytes], asked: float, spacing: float, kept: Pace) -> Grant:
+        """The script's answer on this loop's clock; `asked` of it then."""
         dealt, first, now = int(answer[0]), float(answer[1]), float(answer[2])
+        least, most = self._offset.narrow(asked=asked, server=now / 1e6, heard=self._clock())
         if dealt == 0:
             return Grant((), first / 1e6)
-        offset = self._clock_offset(now / 1e6)
+        latest, earliest = least - _AHEAD + kept.late, most + _AHEAD
         waits = dict(zip(answer[3::2], answer[4::2], strict=True))
         turns: list[Slot | Deferred] = []
         mark = first
         for number in range(1, dealt + 1):
             if number in waits:
-                turns.append(Deferred((now + float(waits[number])) / 1e6 + offset))
+                turns.append(Deferred((now + float(waits[number])) / 1e6 + earliest))
             else:
-                turns.append(Slot(mark / 1e6 + offset, mark))
+                turns.append(Slot(mark / 1e6 + earliest, mark / 1e6 + latest, mark))
                 mark += spacing
         return Grant(turns)
 
@@ -120,13 +126,6 @@ class RedisLimiter:
             await self._block(keys=[_key(telegram_id, "silent")], args=[math.ceil(seconds * 1e6)])
         except (RedisError, OSError, TimeoutError) as error:
             raise LimiterUnavailable(str(telegram_id)) from error
-
-    def _clock_offset(self, server_now: float) -> float:
-        """Loop time minus server time, at its smallest, allowing for drift."""
-        loop_now = asyncio.get_running_loop().time()
-        grown = self._offset + (loop_now - self._seen) * _DRIFT
-        self._offset, self._seen = min(grown, loop_now - server_now), loop_now
-        return self._offset
 
 
 def _key(telegram_id: int, what: str) -> str:

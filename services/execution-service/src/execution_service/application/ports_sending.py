@@ -87,9 +87,14 @@ class Sharer:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A message may be dispatched `at` this time of the event loop; `mark` is the limiter's name for it."""
+    """A message may be dispatched `at` this time of the event loop, and not after `until`.
+
+    Where the limiter's clock is not known well enough, `until` comes before `at`: nobody can use the slot.
+    `mark` is the limiter's name for it.
+    """
 
     at: float
+    until: float
     mark: float
 
 

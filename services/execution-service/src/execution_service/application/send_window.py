@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from time import monotonic
 
 from service_kit.clock import Clock
 from service_kit.logging import get_logger
@@ -204,7 +205,7 @@ class _Sending:
     async def _timely(self, missed: list[_Due], due: _Due) -> None:
         """Send, unless it is too late: looked at where nothing comes between the look and the request."""
         letter, slot = due
-        if self._loop.time() > slot.at + self._pace.late:
+        if monotonic() > slot.until:  # the loop's clock, which under uvloop shows whole milliseconds only
             missed.append(due)
         else:
             await self._send(letter)

@@ -141,7 +141,8 @@ async def test_a_deferred_letter_waits_durably_and_a_crash_makes_it_neither_lost
     prepared = await PrepareWindow(engine.wiring.contacts)(
         await engine.execution(execution_id), lease, turn, now=now
     )
-    turns = [Slot(loop.time(), 1.0), Deferred(loop.time() + 1), Slot(loop.time(), 2.0)]
+    soon = loop.time()
+    turns = [Slot(soon, soon, 1.0), Deferred(soon + 1), Slot(soon, soon, 2.0)]
     dying = Worker(engine.wiring, owner="dying")
     window = await dying.run_shard.turn.record.open(
         lease, await engine.execution(execution_id), prepared.granted(turns, lambda _: now)
