@@ -13,11 +13,12 @@ from pathlib import Path
 
 
 def fresh() -> dict[str, str]:
-    """New values for the three names."""
+    """New values for the four names."""
     return {
         "JWT_SECRET": secrets.token_urlsafe(48),
         "ENCRYPTION_KEYS": f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}",
         "INTERNAL_TOKEN": secrets.token_urlsafe(32),
+        "TRACKING_KEYS": f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}",
     }
 
 

@@ -12,7 +12,7 @@ from devstack.table import SERVICES
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
-SECRETS = ("JWT_SECRET", "ENCRYPTION_KEYS", "INTERNAL_TOKEN")
+SECRETS = ("JWT_SECRET", "ENCRYPTION_KEYS", "INTERNAL_TOKEN", "TRACKING_KEYS")
 
 
 def make_env(file: Path) -> dict[str, str]:
@@ -41,7 +41,7 @@ def test_the_gateway_knows_every_address_that_its_route_table_asks_for() -> None
 
 
 def test_without_secrets_compose_says_what_to_run() -> None:
-    uses = re.findall(r"\$\{(JWT_SECRET|ENCRYPTION_KEYS|INTERNAL_TOKEN)([^}]*)\}", COMPOSE)
+    uses = re.findall(rf"\$\{{({'|'.join(SECRETS)})([^}}]*)\}}", COMPOSE)
     assert {name for name, _ in uses} == set(SECRETS)
     assert {rule for _, rule in uses} == {":?run make compose-env first"}
 

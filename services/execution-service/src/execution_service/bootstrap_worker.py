@@ -76,7 +76,7 @@ class Worker:
             senders=wiring.senders,
             limiter=limiter,
             silence=silence,
-            prepare=PrepareWindow(wiring.contacts),
+            prepare=PrepareWindow(wiring.contacts, wiring.links),
             send=self._send(wiring, limiter, silence, observer),
             record=RecordWindow(
                 shards=wiring.shards,

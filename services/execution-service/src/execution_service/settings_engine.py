@@ -1,6 +1,7 @@
 """Settings of the planner and the workers, on top of the service's."""
 
-from pydantic import Field
+from contracts.tracking import TrackingKeys
+from pydantic import Field, SecretStr, field_validator
 
 from execution_service.settings import Settings
 
@@ -45,4 +46,21 @@ class EngineSettings(Settings):
     """How long a bot's token and limits are kept before they are read again."""
     drain_seconds: float = Field(default=4, gt=0)
     """How long a stopping worker waits for answers that are under way."""
+    tracking_keys: SecretStr
+    """`k2:<base64 of 32 bytes>,k1:…`: the first signs the links behind buttons, stats-service reads all."""
+    tracking_base_url: str = Field(max_length=500)
+    """What those links begin with: the public address of `/api/v1/t`. Telegram takes no localhost."""
     redis_timeout_seconds: float = Field(default=1, gt=0)
+
+    @field_validator("tracking_keys")
+    @classmethod
+    def _keys_sign(cls, value: SecretStr) -> SecretStr:
+        TrackingKeys(value.get_secret_value())
+        return value
+
+    @field_validator("tracking_base_url")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must be an http or https address")
+        return value

@@ -1,6 +1,7 @@
 """Who of a window is sent to, and who is decided without sending."""
 
 import asyncio
+import base64
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -11,9 +12,11 @@ from contracts.events.campaign import (
     FrozenMessage,
     Retry,
 )
+from contracts.tracking import TrackingKeys
 from execution_service.application.ports_engine import ShardLease
 from execution_service.application.ports_sending import Deferred, Slot
 from execution_service.application.prepare_window import Prepared, PrepareWindow
+from execution_service.application.tracking_links import TrackingLinks
 from execution_service.domain.contact import Addressee, Unreachable
 from execution_service.domain.execution import Execution
 from execution_service.domain.outcomes import Back
@@ -22,6 +25,9 @@ from execution_service.domain.window import ShardState, candidates
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 NAMES = ["fine", "erased", "optedout", "nameless", "long", "empty", "fine2", "blocked", "gone", "nochat"]
 UNREACHABLE: dict[str, Unreachable] = {"blocked": "BLOCKED", "gone": "DEACTIVATED", "nochat": "NO_CHAT"}
+LINKS = TrackingLinks(
+    TrackingKeys(f"k1:{base64.b64encode(bytes(32)).decode()}"), base_url="https://go.example/t"
+)
 
 
 class People:
@@ -51,7 +57,7 @@ def prepared(retry: Retry | None = None) -> Prepared:
     execution = Execution("exec_1", "acme", "camp_1", "running", snapshot, NOW)
     lease = ShardLease("exec_1:0", "exec_1", "acme", "camp_1", 0, "w", 1, NAMES, ShardState(len(NAMES)), 0)
     turn = candidates(lease.state, limit=10, now=NOW)
-    return asyncio.run(PrepareWindow(People())(execution, lease, turn, now=NOW))
+    return asyncio.run(PrepareWindow(People(), LINKS)(execution, lease, turn, now=NOW))
 
 
 def test_each_contact_is_a_letter_or_decided_with_its_reason() -> None:

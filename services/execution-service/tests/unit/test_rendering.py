@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from contracts.events.campaign import FrozenMessage, ParseMode, Personalization, Variation
+from execution_service.domain.markup import visible_length
 from execution_service.domain.rendering import (
     MAX_LENGTH,
     MissingField,
@@ -11,7 +12,6 @@ from execution_service.domain.rendering import (
     compile_template,
     length_fault,
     render,
-    visible_length,
 )
 
 

@@ -20,11 +20,12 @@ from typing import Any
 
 import orjson
 import pytest
+from contracts.events.campaign import Media
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from execution_service.adapters.telegram_bot_api import ANSWER_BYTES, TelegramBotApi
-from execution_service.application.ports_sending import Rendered
+from execution_service.application.ports_sending import LinkButton, Rendered
 from execution_service.domain.outcomes import (
     Delivered,
     NoAnswer,
@@ -107,6 +108,48 @@ async def test_a_message_is_posted_as_the_bot_api_wants_it() -> None:
         {"chat_id": 42, "text": "Hi <b>Näme</b>", "parse_mode": "HTML"},
         {"chat_id": -10042, "text": "plain", "allow_paid_broadcast": True},
     ]
+
+
+async def test_media_and_buttons_are_posted_as_the_bot_api_wants_them() -> None:
+    seen: list[dict[str, Any]] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(5):
+            seen.append(await read_request(reader))
+            writer.write(answer())
+
+    keyboard = [[LinkButton("Shop", "https://go.example/1"), LinkButton("Help", "https://go.example/2")]]
+    async with telegram(script) as url, api(url) as bot:
+        for kind in ("photo", "video", "document", "animation"):
+            media = Media(type=kind, url=f"https://cdn.example/{kind}")
+            await bot.send(TOKEN, 42, Rendered("Hi", "HTML", media, keyboard), paid=False)
+        await bot.send(TOKEN, 42, Rendered("", "none", media), paid=True)
+    assert [row["line"].split()[1].rpartition("/")[2] for row in seen] == [
+        "sendPhoto", "sendVideo", "sendDocument", "sendAnimation", "sendAnimation",
+    ]  # fmt: skip
+    bodies = [{key: row[key] for key in row if key not in ("line", "head")} for row in seen]
+    assert bodies[0] == {
+        "chat_id": 42,
+        "photo": "https://cdn.example/photo",
+        "caption": "Hi",
+        "parse_mode": "HTML",
+        "reply_markup": {
+            "inline_keyboard": [
+                [
+                    {"text": "Shop", "url": "https://go.example/1"},
+                    {"text": "Help", "url": "https://go.example/2"},
+                ]
+            ]
+        },
+    }
+    assert [body.get(kind) for body, kind in zip(bodies[1:4], ("video", "document", "animation"), strict=True)] == [
+        "https://cdn.example/video", "https://cdn.example/document", "https://cdn.example/animation",
+    ]  # fmt: skip
+    assert bodies[4] == {
+        "chat_id": 42,
+        "animation": "https://cdn.example/animation",
+        "allow_paid_broadcast": True,
+    }
 
 
 @pytest.mark.parametrize(

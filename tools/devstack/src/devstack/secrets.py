@@ -17,17 +17,22 @@ ISSUER = "campaigns-dev"
 AUDIENCE = "campaigns-api"
 TOKEN_SECONDS = 12 * 3600
 ROLES = ("viewer", "editor", "admin")
-NAMES = ("JWT_SECRET", "ENCRYPTION_KEYS", "INTERNAL_TOKEN")
+NAMES = ("JWT_SECRET", "ENCRYPTION_KEYS", "INTERNAL_TOKEN", "TRACKING_KEYS")
+YOUNGER = {"TRACKING_KEYS"}
+"""Those that a file of an earlier version lacks: they are added."""
 
 
 def load_or_create(stack_dir: Path) -> dict[str, str]:
     """The secrets by variable name. Raises StackError when the file is damaged."""
     path = stack_dir / "secrets.env"
     if not path.exists():
-        _create(path)
+        _write(path, _fresh())
     pairs = (line.split("=", 1) for line in path.read_text(encoding="utf-8").splitlines() if "=" in line)
     found = {name: value for name, value in pairs if value}
     missing = [name for name in NAMES if name not in found]
+    if set(missing) <= YOUNGER and missing:
+        _write(path, {name: found.get(name) or value for name, value in _fresh().items()}, replace=True)
+        return load_or_create(stack_dir)
     if missing:
         raise StackError(
             f"{path} has no {', '.join(missing)}",
@@ -36,17 +41,30 @@ def load_or_create(stack_dir: Path) -> dict[str, str]:
     return found
 
 
-def _create(path: Path) -> None:
+def _fresh() -> dict[str, str]:
+    """New values for all names."""
+    encryption, tracking = (base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
+    values = (
+        secrets.token_urlsafe(48),
+        f"k1:{encryption}",
+        secrets.token_urlsafe(32),
+        f"k1:{tracking}",
+    )
+    return dict(zip(NAMES, values, strict=True))
+
+
+def _write(path: Path, values: Mapping[str, str], *, replace: bool = False) -> None:
     """Write the whole file beside its place, then link it: two first calls at once agree on one file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    encryption = base64.b64encode(secrets.token_bytes(32)).decode()
-    values = (secrets.token_urlsafe(48), f"k1:{encryption}", secrets.token_urlsafe(32))
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600
     draft = Path(name)
     with os.fdopen(handle, "w") as file:
-        file.writelines(f"{key}={value}\n" for key, value in zip(NAMES, values, strict=True))
+        file.writelines(f"{key}={value}\n" for key, value in values.items())
         file.flush()
         os.fsync(file.fileno())
+    if replace:
+        draft.replace(path)
+        return
     try:
         os.link(draft, path)
     except FileExistsError:

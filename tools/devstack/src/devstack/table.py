@@ -91,6 +91,7 @@ def environment(settings: StackSettings) -> dict[str, str]:
         "JWT_AUDIENCE": secrets.AUDIENCE,
         "LOG_LEVEL": "INFO",
         "PUBLIC_BASE_URL": settings.gateway_url,
+        "TRACKING_BASE_URL": f"{settings.gateway_url}/api/v1/t",
         "EXECUTION_SERVICE_URL": f"http://127.0.0.1:{settings.execution_api_port}",
         "TELEGRAM_API_BASE_URL": telegram_url(settings),
         "WEBHOOK_ALLOW_PRIVATE_NETWORKS": "true",

@@ -91,7 +91,7 @@ def test_the_supervisor_restarts_everything_and_holds_no_secret(settings: StackS
         assert section["autorestart"] == "true"
         assert section["stopasgroup"] == section["killasgroup"] == "true"
         assert section["stopsignal"] == "TERM"
-    for secret in ("JWT_SECRET", "ENCRYPTION_KEYS", "INTERNAL_TOKEN"):
+    for secret in ("JWT_SECRET", "ENCRYPTION_KEYS", "INTERNAL_TOKEN", "TRACKING_KEYS"):
         assert table.environment(settings)[secret] not in text
 
 

@@ -5,13 +5,14 @@ classes do not draw it (a server that reads a request and closes is a ConnectErr
 does: hyper says in which phase it failed. Whatever does not say that it failed while connecting may have been
 read by Telegram. The client repeats only a request that never left its queue, because the kept connection
 that it was meant for had closed. The tests hold it to all that on raw sockets.
-Source: https://core.telegram.org/bots/api#sendmessage
+Source: https://core.telegram.org/bots/api#sendmessage and the methods for media beside it.
 """
 
 from datetime import timedelta
 from typing import Any
 
 import orjson
+from contracts.events.campaign import MediaType
 from pyreqwest.bytes import Bytes
 from pyreqwest.client import ClientBuilder
 from pyreqwest.exceptions import DetailedPyreqwestError, PoolTimeoutError, PyreqwestError
@@ -24,7 +25,14 @@ CONNECTING = "client error (Connect)"
 """How hyper names the phase before a request can be written."""
 ANSWER_BYTES = 65_536
 """An answer that is longer is none of Telegram's; the rest of it is not read."""
-KEPT_TOKENS = 1_000
+KEPT_URLS = 1_000
+METHODS: dict[MediaType, str] = {
+    "photo": "sendPhoto",
+    "video": "sendVideo",
+    "document": "sendDocument",
+    "animation": "sendAnimation",
+}
+"""Each takes its media under the name of its type."""
 POOL_SECONDS = 1.0
 """Waiting for one of the connections; `telegram_connections` is meant to be enough for all windows."""
 IDLE_SECONDS = 10.0
@@ -42,7 +50,7 @@ class TelegramBotApi:
         self, base_url: str, *, connect_seconds: float, answer_seconds: float, connections: int
     ) -> None:
         self._base = base_url.rstrip("/")
-        self._urls: dict[str, Url] = {}
+        self._urls: dict[tuple[str, str], Url] = {}
         self._client = (
             ClientBuilder()
             .http1_only()
@@ -63,13 +71,10 @@ class TelegramBotApi:
         )
 
     async def send(self, token: str, chat_id: int, rendered: Rendered, *, paid: bool) -> SendResult:
-        """sendMessage, once."""
-        body: dict[str, Any] = {"chat_id": chat_id, "text": rendered.text}
-        if rendered.parse_mode != "none":
-            body["parse_mode"] = rendered.parse_mode
-        if paid:
-            body["allow_paid_broadcast"] = True
-        request = self._client.post(self._url(token)).body_bytes(orjson.dumps(body))
+        """One request of the method that fits the message."""
+        media = rendered.media
+        url = self._url(token, "sendMessage" if media is None else METHODS[media.type])
+        request = self._client.post(url).body_bytes(orjson.dumps(_parameters(chat_id, rendered, paid=paid)))
         try:
             async with request.build_streamed() as answer:
                 raw = await answer.body_reader.read(ANSWER_BYTES)
@@ -77,18 +82,35 @@ class TelegramBotApi:
         except PyreqwestError as error:
             return NotConnected() if _never_connected(error) else NoAnswer()
 
-    def _url(self, token: str) -> Url:
-        """Of sendMessage; read once for each token."""
-        known = self._urls.get(token)
+    def _url(self, token: str, method: str) -> Url:
+        """Read once for each token."""
+        known = self._urls.get((token, method))
         if known is None:
-            if len(self._urls) >= KEPT_TOKENS:
+            if len(self._urls) >= KEPT_URLS:
                 self._urls.clear()
-            known = self._urls[token] = Url(f"{self._base}/bot{token}/sendMessage")
+            known = self._urls[token, method] = Url(f"{self._base}/bot{token}/{method}")
         return known
 
     async def close(self) -> None:
         """Let go of the connections."""
         await self._client.close()
+
+
+def _parameters(chat_id: int, rendered: Rendered, *, paid: bool) -> dict[str, Any]:
+    body: dict[str, Any] = {"chat_id": chat_id}
+    if rendered.media is None:
+        body["text"] = rendered.text
+    else:
+        body[rendered.media.type] = rendered.media.url
+        if rendered.text:
+            body["caption"] = rendered.text
+    if rendered.parse_mode != "none":
+        body["parse_mode"] = rendered.parse_mode
+    if rendered.keyboard:
+        body["reply_markup"] = {"inline_keyboard": rendered.keyboard}
+    if paid:
+        body["allow_paid_broadcast"] = True
+    return body
 
 
 def _never_connected(error: PyreqwestError) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from contracts.events.campaign import ParseMode
+from contracts.events.campaign import Media, ParseMode
 
 from execution_service.domain.bot import BotLimits
 from execution_service.domain.execution import BotRef, Execution
@@ -134,11 +134,21 @@ class Limiter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class LinkButton:
+    """A button as Telegram takes it."""
+
+    text: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rendered:
-    """What a contact will read."""
+    """What a contact will read: a text, or media with the text as caption; and buttons, row by row."""
 
     text: str
     parse_mode: ParseMode
+    media: Media | None = None
+    keyboard: Sequence[Sequence[LinkButton]] = ()
 
 
 class BotApi(Protocol):

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from execution_service.application.ports_engine import Audience, ShardLease
 from execution_service.application.ports_sending import Deferred, Rendered, Slot
+from execution_service.application.tracking_links import TrackingLinks
 from execution_service.domain.contact import Addressee, Unreachable
 from execution_service.domain.decisions import decide
 from execution_service.domain.execution import Execution
@@ -69,8 +70,9 @@ class Prepared:
 class PrepareWindow:
     """Loads contacts and renders; keeps the compiled messages of recent executions."""
 
-    def __init__(self, audience: Audience) -> None:
+    def __init__(self, audience: Audience, links: TrackingLinks) -> None:
         self._audience = audience
+        self._links = links
         self._compiled: OrderedDict[tuple[str, int], list[CompiledMessage]] = OrderedDict()
 
     async def __call__(
@@ -81,7 +83,7 @@ class PrepareWindow:
         message = self.messages(execution)[lease.state.step]
         contacts = await self._audience.addressees(lease.org, ids, message.fields)
         items = [
-            _prepare(execution, message, candidate, contact_id, contacts.get(contact_id), now)
+            self._prepare(execution, message, candidate, contact_id, contacts.get(contact_id), now)
             for candidate, contact_id in zip(turn, ids, strict=True)
         ]
         return Prepared(items, turn)
@@ -97,26 +99,26 @@ class PrepareWindow:
                 self._compiled.popitem(last=False)
         return known
 
-
-def _prepare(
-    execution: Execution,
-    message: CompiledMessage,
-    candidate: Candidate,
-    contact_id: str,
-    contact: Addressee | None,
-    now: datetime,
-) -> Letter | Final:
-    named, seed = execution.retry is not None, execution.snapshot.sampling_seed
-    decision = decide(message, contact_id, contact, seed=seed, named=named)
-    if isinstance(decision, str):
-        return passed_over(candidate, decision, at=now)
-    rendered = Rendered(decision.text, decision.template.parse_mode)
-    reader = decision.contact
-    return Letter(
-        candidate,
-        contact_id,
-        reader.telegram_chat_id,
-        decision.variation_id,
-        rendered,
-        reader.unreachable,
-    )
+    def _prepare(
+        self,
+        execution: Execution,
+        message: CompiledMessage,
+        candidate: Candidate,
+        contact_id: str,
+        contact: Addressee | None,
+        now: datetime,
+    ) -> Letter | Final:
+        named, seed = execution.retry is not None, execution.snapshot.sampling_seed
+        decision = decide(message, contact_id, contact, seed=seed, named=named)
+        if isinstance(decision, str):
+            return passed_over(candidate, decision, at=now)
+        keyboard = self._links.keyboard(execution.execution_id, contact_id, message, decision.labels)
+        reader = decision.contact
+        return Letter(
+            candidate,
+            contact_id,
+            reader.telegram_chat_id,
+            decision.variation_id,
+            Rendered(decision.text, decision.template.parse_mode, message.media, keyboard),
+            reader.unreachable,
+        )

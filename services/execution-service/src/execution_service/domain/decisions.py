@@ -4,27 +4,26 @@ The order is the one in which reasons are told. What depends on other messages (
 is left of a budget) is decided behind it, of those who would get a text.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from execution_service.domain.contact import Addressee
-from execution_service.domain.rendering import (
-    CompiledMessage,
-    MissingField,
-    Template,
-    length_fault,
-    render,
-)
+from execution_service.domain.rendering import CompiledMessage, Template, compose
 from execution_service.domain.suppression import suppression
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What the contact would read, and which variation that is (None: the own content)."""
+    """What the contact would read, and which variation that is (None: the own content).
+
+    `labels` are those of the buttons, row by row.
+    """
 
     contact: Addressee
     variation_id: str | None
     template: Template
     text: str
+    labels: Sequence[Sequence[str]] = ()
 
 
 def decide(
@@ -37,8 +36,7 @@ def decide(
     if code is not None:
         return code
     variation_id, template = message.choose(seed, contact_id)
-    try:
-        text = render(template, contact.fields)
-    except MissingField:
-        return "MISSING_FIELD"
-    return length_fault(text, template) or Written(contact, variation_id, template, text)
+    composed = compose(message, template, contact.fields)
+    if isinstance(composed, str):
+        return composed
+    return Written(contact, variation_id, template, composed.text, composed.labels)

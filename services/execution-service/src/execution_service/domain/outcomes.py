@@ -133,6 +133,7 @@ _BY_DESCRIPTION: tuple[tuple[str, str], ...] = (
     ("bot was kicked", "BOT_KICKED"),
     ("not a member of", "BOT_KICKED"),
     ("message is too long", "MESSAGE_TOO_LONG"),
+    ("caption is too long", "MESSAGE_TOO_LONG"),
     ("text is empty", "MESSAGE_EMPTY"),
 )
 _RETRY_AFTER = re.compile(r"retry after (\d+)")

@@ -1,24 +1,26 @@
-"""From a template to the text for one contact.
+"""From a message to what one contact will read: its text or caption, and the labels of its buttons.
 
 Placeholders: `{{firstName}}`, `{{firstName|there}}` with a default, `{{attributes.city}}`. A template
 is compiled once (text, placeholder, text, …) and rendered for many. Values are data: they are escaped
 for the parse mode, so that nobody's name can break or style a message. A placeholder that the
-personalisation does not list stays as it is written.
-Escaping: https://core.telegram.org/bots/api#formatting-options
+personalisation does not list is shown as it is written; in MarkdownV2 one whose first brace is escaped, too.
 """
 
-import html
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.events.campaign import FrozenMessage, ParseMode, Personalization
+from contracts.events.campaign import FrozenMessage, Media, ParseMode, Personalization
+from contracts.tracking import links_of
 
+from execution_service.domain.markup import ESCAPES, escape, visible_length
 from execution_service.domain.sampling import choose_variation
 
 MAX_LENGTH = 4096
 """Telegram's limit on a message's characters, after its markup has been read."""
+MAX_CAPTION = 1024
+"""The same for the text beside media."""
 
 _FIELDS = frozenset(
     {"firstName", "lastName", "username", "language", "timezone", "location", "age", "interests"}
@@ -26,9 +28,9 @@ _FIELDS = frozenset(
 )
 """What a template may ask for, beside `attributes.<key>`."""
 _PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z][\w-]*(?:\.[\w-]+)?)\s*(?:\|([^{}]*))?\}\}")
-_MARKDOWN = re.compile(r"([_*\[\]()~`>#+\-=|{}.!\\])")
-_TAG = re.compile(r"<[^>]*>")
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPES_NEXT = re.compile(r"(?<!\\)(?:\\\\)*\\$")
+"""An odd number of backslashes."""
+_FENCE = "```"
 
 
 class MissingField(Exception):
@@ -49,17 +51,26 @@ Piece = str | Placeholder
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A compiled text. `visible`: it shows something whatever the values are."""
+    """A compiled text. `visible`: the message shows something whatever the values are."""
 
     pieces: tuple[Piece, ...]
     parse_mode: ParseMode
     visible: bool
+    limit: int = MAX_LENGTH
 
     @property
     def fields(self) -> frozenset[str]:
         """The fields that it asks for, as templates write them."""
         gaps = [piece for piece in self.pieces if isinstance(piece, Placeholder) and piece.name]
         return frozenset(f"attributes.{gap.name}" if gap.attribute else gap.name for gap in gaps)
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledButton:
+    """A button; `link_id` says where it leads."""
+
+    label: Template
+    link_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,8 @@ class CompiledMessage:
     variations: tuple[tuple[str, Template], ...]
     weights: tuple[float, ...]
     fields: frozenset[str]
+    media: Media | None = None
+    keyboard: tuple[tuple[CompiledButton, ...], ...] = ()
 
     def choose(self, seed: str, contact_id: str) -> tuple[str | None, Template]:
         """The variation's id (None: the own content) and text for this contact."""
@@ -78,34 +91,79 @@ class CompiledMessage:
         return (None, self.own) if index is None else self.variations[index]
 
 
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """What a contact will read: the text, and the labels of the buttons, row by row."""
+
+    text: str
+    labels: Sequence[Sequence[str]]
+
+
 def compile_message(message: FrozenMessage) -> CompiledMessage:
     """Compile a frozen message once for all its contacts."""
-    mode, personal = message.parse_mode, message.personalization
-    own = compile_template(message.content, mode, personal)
+    mode, personal, caption = message.parse_mode, message.personalization, message.media is not None
+    own = compile_template(message.content, mode, personal, caption=caption)
     variations = tuple(
-        (item.id, compile_template(item.content, mode, personal)) for item in message.variations
+        (item.id, compile_template(item.content, mode, personal, caption=caption))
+        for item in message.variations
     )
+    keyboard = _keyboard(message)
+    labels = [button.label for row in keyboard for button in row]
     return CompiledMessage(
         message_id=message.id,
         own=own,
         variations=variations,
         weights=tuple(item.weight for item in message.variations),
-        fields=own.fields.union(*(template.fields for _, template in variations)),
+        fields=own.fields.union(*(template.fields for _, template in variations)).union(
+            *(label.fields for label in labels)
+        ),
+        media=message.media,
+        keyboard=keyboard,
     )
 
 
-def compile_template(content: str, mode: ParseMode, personal: Personalization) -> Template:
-    """Split `content` at the placeholders that `personal` lets be filled."""
+def _keyboard(message: FrozenMessage) -> tuple[tuple[CompiledButton, ...], ...]:
+    """Labels are plain text, filled as the message is."""
+    links = iter(links_of(message))
+    return tuple(
+        tuple(
+            CompiledButton(compile_template(button.text, "none", message.personalization), link.link_id)
+            for button, link in zip(row, links, strict=False)
+        )
+        for row in message.buttons
+    )
+
+
+def compile_template(
+    content: str, mode: ParseMode, personal: Personalization, *, caption: bool = False
+) -> Template:
+    """Split `content` at the placeholders that `personal` lets be filled. `caption`: beside media."""
     pieces: list[Piece] = []
     end = 0
     for match in _PLACEHOLDER.finditer(content):
-        if not _filled(match[1], personal):
+        before = content[end : match.start()]
+        if mode == "MarkdownV2" and _ESCAPES_NEXT.search(before):
             continue
-        pieces += [content[end : match.start()], _placeholder(match[1], match[2])]
+        if mode == "MarkdownV2" and _opens_code(content[: match.start()]):
+            before += "\n"  # or the value's first word would be taken for the name of a language
+        if _filled(match[1], personal):
+            pieces += [before, _placeholder(match[1], match[2])]
+        else:
+            pieces.append(before + (escape(match[0], mode) if mode == "MarkdownV2" else match[0]))
         end = match.end()
     pieces.append(content[end:])
     fixed = "".join(piece for piece in pieces if isinstance(piece, str))
-    return Template(tuple(piece for piece in pieces if piece != ""), mode, visible_length(fixed, mode) > 0)
+    return Template(
+        tuple(piece for piece in pieces if piece != ""),
+        mode,
+        visible=caption or visible_length(fixed, mode) > 0,
+        limit=MAX_CAPTION if caption else MAX_LENGTH,
+    )
+
+
+def _opens_code(before: str) -> bool:
+    """Whether what comes next is the beginning of code in lines."""
+    return before.endswith(_FENCE) and before.count(_FENCE) % 2 == 1
 
 
 def _filled(field: str, personal: Personalization) -> bool:
@@ -120,9 +178,24 @@ def _placeholder(path: str, default: str | None) -> Placeholder:
     return Placeholder(path if path in _FIELDS else "", attribute=False, default=default)
 
 
+def compose(message: CompiledMessage, template: Template, fields: Mapping[str, Any]) -> Composed | str:
+    """What a contact with `fields` will read of `template`, one of the message's texts; or why it is none:
+    `MISSING_FIELD`, `MESSAGE_TOO_LONG`, `MESSAGE_EMPTY` (a label without text is empty, too).
+    """
+    try:
+        text = render(template, fields)
+        labels = [[render(button.label, fields) for button in row] for row in message.keyboard]
+    except MissingField:
+        return "MISSING_FIELD"
+    fault = length_fault(text, template)
+    if fault is None and not all(label.strip() for row in labels for label in row):
+        return "MESSAGE_EMPTY"
+    return Composed(text, labels) if fault is None else fault
+
+
 def render(template: Template, fields: Mapping[str, Any]) -> str:
     """The text for one contact, from its fields by the API's names. Raises MissingField."""
-    escape, attributes = _ESCAPES[template.parse_mode], fields.get("attributes", {})
+    escaped, attributes = ESCAPES[template.parse_mode], fields.get("attributes", {})
     parts: list[str] = []
     for piece in template.pieces:
         if isinstance(piece, str):
@@ -132,7 +205,7 @@ def render(template: Template, fields: Mapping[str, Any]) -> str:
         text = (value if isinstance(value, str) else _as_text(value)) or piece.default
         if text is None:
             raise MissingField
-        parts.append(escape(text))
+        parts.append(escaped(text))
     return "".join(parts)
 
 
@@ -141,20 +214,11 @@ def length_fault(text: str, template: Template) -> str | None:
 
     Most texts need no look at their markup: it only ever makes what is seen shorter.
     """
-    if len(text) > MAX_LENGTH and visible_length(text, template.parse_mode) > MAX_LENGTH:
+    if len(text) > template.limit and visible_length(text, template.parse_mode) > template.limit:
         return "MESSAGE_TOO_LONG"
     if not template.visible and visible_length(text, template.parse_mode) == 0:
         return "MESSAGE_EMPTY"
     return None
-
-
-def visible_length(text: str, mode: ParseMode) -> int:
-    """How many characters Telegram counts: markup and escapes left out (MarkdownV2: its marks count)."""
-    if mode == "HTML":
-        return len(html.unescape(_TAG.sub("", text)).strip())
-    if mode == "MarkdownV2":
-        return len(_ESCAPED.sub(r"\1", text).strip())
-    return len(text.strip())
 
 
 def _as_text(value: Any) -> str:
@@ -167,22 +231,3 @@ def _as_text(value: Any) -> str:
     if isinstance(value, Sequence):
         return ", ".join(map(str, value))
     return str(value)
-
-
-def _plain(value: str) -> str:
-    return value
-
-
-def _escape_html(value: str) -> str:
-    return html.escape(value, quote=True).replace("&#x27;", "'")
-
-
-def _escape_markdown(value: str) -> str:
-    return _MARKDOWN.sub(r"\\\1", value)
-
-
-_ESCAPES: dict[ParseMode, Callable[[str], str]] = {
-    "none": _plain,
-    "HTML": _escape_html,
-    "MarkdownV2": _escape_markdown,
-}

@@ -283,6 +283,8 @@ async def engine(
         redis_url=SecretStr(redis_url),
         jwt_secret=SecretStr(JWT_SECRET),
         encryption_keys=SecretStr(KEYS),
+        tracking_keys=SecretStr(KEYS),
+        tracking_base_url="http://go.test/api/v1/t",
         internal_token=SecretStr("internal"),
         telegram_api_base_url=simulator.url,
         shard_size=50,

@@ -138,7 +138,7 @@ async def test_a_deferred_letter_waits_durably_and_a_crash_makes_it_neither_lost
     now, loop = engine.wiring.clock.now(), asyncio.get_running_loop()
     lease = await engine.wiring.shards.lease("dying", now=now, seconds=15, deadline=loop.time() + 15)
     turn = candidates(lease.state, limit=10, now=now)
-    prepared = await PrepareWindow(engine.wiring.contacts)(
+    prepared = await PrepareWindow(engine.wiring.contacts, engine.wiring.links)(
         await engine.execution(execution_id), lease, turn, now=now
     )
     soon = loop.time()

@@ -85,7 +85,9 @@ async def opened(engine: Any, lease: ShardLease, execution_id: str, size: int = 
     execution = await engine.execution(execution_id)
     now = engine.wiring.clock.now()
     turn = candidates(lease.state, limit=size, now=now)
-    prepared = await PrepareWindow(engine.wiring.contacts)(execution, lease, turn, now=now)
+    prepared = await PrepareWindow(engine.wiring.contacts, engine.wiring.links)(
+        execution, lease, turn, now=now
+    )
     return await recorder(engine).open(lease, execution, prepared)
 
 
