@@ -148,6 +148,8 @@ class BotApi:
             outcome=Outcome.DROPPED_AFTER_DELIVERY if dropped else Outcome.DELIVERED,
             status=None if dropped else 200,
             message_id=bot.last_message_id,
+            media=message.media,
+            buttons=message.buttons,
         )
         if dropped:
             return Answer(0, b"", dropped=True)
@@ -174,6 +176,8 @@ class BotApi:
             text=message.text,
             outcome=outcome,
             status=answer.status,
+            media=message.media,
+            buttons=message.buttons,
         )
         return answer
 

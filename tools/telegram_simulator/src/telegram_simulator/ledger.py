@@ -1,10 +1,12 @@
 """The simulator's own record of every request of a sending method.
 
 Kept in columns (arrays of machine numbers, 64 bytes an entry), not objects: a million entries take about
-64 MB. Rows are only appended; readers take the number of rows first and read up to it, so a long stream
-sees one moment while new rows arrive. Clearing puts new columns in place, and a running reader keeps the old.
+64 MB. Media and buttons, which few messages have, stand in a table beside. Rows are only appended; readers
+take the number of rows first and read up to it, so a long stream sees one moment while new rows arrive.
+Clearing puts new columns in place, and a running reader keeps the old.
 """
 
+import sys
 from array import array
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -15,7 +17,7 @@ import msgspec
 
 from telegram_simulator.outcomes import OUTCOME_NAMES, REACHED, Outcome
 
-METHODS = ("sendMessage", "sendPhoto")
+METHODS = ("sendMessage", "sendPhoto", "sendVideo", "sendDocument", "sendAnimation")
 
 # Chat ids are stored as 64-bit numbers. Ids that are none (names, or nothing) are stored as places in a
 # side table, from here downwards, where no Telegram id can be.
@@ -36,6 +38,8 @@ class Entry(msgspec.Struct, frozen=True):
     outcome: str
     status: int | None
     message_id: int | None
+    media: str | None = None
+    buttons: msgspec.Raw | None = None
 
 
 class Filter(NamedTuple):
@@ -69,6 +73,7 @@ class _Columns:
         self.message_id = array("I")
         self.names: list[str | None] = []
         self.places: dict[str | None, int] = {}
+        self.shown: dict[int, tuple[str | None, bytes | None]] = {}
 
     def __len__(self) -> int:
         return len(self.outcome)
@@ -106,9 +111,16 @@ class Ledger:
         outcome: Outcome,
         status: int | None,
         message_id: int | None = None,
+        media: str | None = None,
+        buttons: bytes | None = None,
     ) -> None:
-        """Adds one entry, dated now. `text` is hashed as UTF-8 and not kept; `status` None: no answer."""
+        """Adds one entry, dated now. `text` is hashed as UTF-8 and not kept; `status` None: no answer.
+
+        `buttons` are rows of them, in JSON.
+        """
         columns = self._columns
+        if media or buttons:
+            columns.shown[len(columns)] = (media and sys.intern(media), buttons)
         columns.bot_id.append(bot_id or 0)
         columns.method.append(METHODS.index(method))
         columns.chat_id.append(columns.stored_chat(chat_id))
@@ -169,6 +181,7 @@ class Ledger:
 
 def _entry(columns: _Columns, row: int) -> Entry:
     text_sha256 = bytes(columns.text_sha256[row * 32 : row * 32 + 32])
+    media, buttons = columns.shown.get(row, (None, None))
     return Entry(
         seq=columns.first_seq + row,
         bot_id=columns.bot_id[row] or None,
@@ -179,4 +192,6 @@ def _entry(columns: _Columns, row: int) -> Entry:
         outcome=OUTCOME_NAMES[Outcome(columns.outcome[row])],
         status=columns.status[row] or None,
         message_id=columns.message_id[row] or None,
+        media=media,
+        buttons=None if buttons is None else msgspec.Raw(buttons),
     )

@@ -43,7 +43,7 @@ def test_get_me_tells_the_bots_id_from_its_token(bench):
     assert result["username"].endswith("bot")
 
 
-@pytest.mark.parametrize("method", ["sendVideo", "deleteWebhook", "", "sendMessage/"])
+@pytest.mark.parametrize("method", ["sendSticker", "deleteWebhook", "", "sendMessage/"])
 def test_a_method_it_lacks_is_not_found(bench, method):
     answer = bench().call(method, chat_id=1, text="x")
     assert body(answer) == {"ok": False, "error_code": 404, "description": "Not Found"}
@@ -85,6 +85,11 @@ def test_a_listed_token_is_unauthorized_and_told_in_the_ledger(bench):
             {"chat_id": 1, "photo": "p", "caption": "x" * 1025},
             "Bad Request: message caption is too long",
         ),
+        (
+            "sendPhoto",
+            {"chat_id": 1, "photo": "https:///a.jpg"},
+            "Bad Request: invalid file HTTP URL specified: URL host is empty",
+        ),
     ],
 )
 def test_bad_parameters_get_telegrams_400_and_use_up_no_limit(bench, method, parameters, description):
@@ -95,9 +100,65 @@ def test_bad_parameters_get_telegrams_400_and_use_up_no_limit(bench, method, par
     assert it.send(5).status == 200
 
 
+@pytest.mark.parametrize(
+    ("method", "kind"), [("sendVideo", "video"), ("sendDocument", "document"), ("sendAnimation", "animation")]
+)
+def test_other_media_are_sent_like_photos(bench, method, kind):
+    it = bench()
+    result = body(it.call(method, chat_id=5, caption="c", **{kind: "https://x.example/a"}))["result"]
+    assert (result["caption"], bool(result[kind]["file_id"])) == ("c", True)
+    refused = it.call(method, chat_id=6, photo="https://x.example/a")
+    assert body(refused)["description"] == f"Bad Request: there is no {kind} in the request"
+    assert [(entry.method, entry.media) for entry in it.entries()] == [
+        (method, "https://x.example/a"), (method, None),
+    ]  # fmt: skip
+
+
+ROWS = [[{"text": "Shop", "url": "https://shop.example"}, {"text": "Help", "url": "tg://resolve?domain=x"}]]
+
+
+@pytest.mark.parametrize("given", [{"inline_keyboard": ROWS}, json.dumps({"inline_keyboard": ROWS})])
+def test_buttons_come_back_and_are_in_the_ledger(bench, given):
+    it = bench()
+    result = body(it.call(chat_id=5, text="x", reply_markup=given))["result"]
+    assert result["reply_markup"] == {"inline_keyboard": ROWS}
+    assert [json.loads(bytes(entry.buttons)) for entry in it.entries()] == [ROWS]
+    plain = it.call(chat_id=6, text="x", reply_markup={"remove_keyboard": True})
+    assert plain.status == 200 and it.entries()[1].buttons is None
+
+
+@pytest.mark.parametrize(
+    ("markup", "description"),
+    [
+        ("{", "can't parse reply keyboard markup JSON object"),
+        ([], "object expected as reply markup"),
+        ({"inline_keyboard": [{}]}, 'field "inline_keyboard" must be an Array of Arrays'),
+        ({"inline_keyboard": [["x"]]}, "can't parse inline keyboard button: InlineKeyboardButton must be an Object"),
+        ({"inline_keyboard": [[{"url": "https://a.example"}]]},
+         'can\'t parse inline keyboard button: Can\'t find field "text"'),
+        ({"inline_keyboard": [[{"text": "a"}]]},
+         "can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard"),
+        ({"inline_keyboard": [[{"text": "a", "url": "https://"}]]},
+         "inline keyboard button URL 'https://' is invalid: URL host is empty"),
+        ({"inline_keyboard": [[{"text": "a", "url": "ftp://a.example"}]]},
+         "inline keyboard button URL 'ftp://a.example' is invalid: Unsupported URL protocol"),
+        ({"inline_keyboard": [[{"text": "a", "url": "https://a.example"}]] * 101}, "REPLY_MARKUP_TOO_LONG"),
+    ],
+)  # fmt: skip
+def test_a_keyboard_that_telegram_refuses_is_refused(bench, markup, description):
+    it = bench()
+    assert body(it.call(chat_id=1, text="x", reply_markup=markup)) == {
+        "ok": False, "error_code": 400, "description": f"Bad Request: {description}"
+    }  # fmt: skip
+    assert [entry.outcome for entry in it.entries()] == ["bad_request"]
+
+
 def test_formatting_does_not_count_for_the_length(bench):
     assert bench().call(chat_id=1, text=f"<b>{'&amp;' * 4096}</b>", parse_mode="HTML").status == 200
     assert bench().call(chat_id=1, text=f"<b>{'&amp;' * 4097}</b>", parse_mode="HTML").status == 400
+    link = "[shop](https://shop.example/" + "x" * 100 + ")"
+    for text, status in (("\\." * 4092 + link, 200), ("*" + "\\." * 4093 + "*" + link, 400)):
+        assert bench().call(chat_id=1, text=text, parse_mode="MarkdownV2").status == status
 
 
 def test_names_and_impossible_ids_are_chats_not_found(bench):
