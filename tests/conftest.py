@@ -200,9 +200,10 @@ class World:
 
     async def take_away(self, name: str, *, hang: bool) -> None:
         """Stop a program by SIGSTOP (it holds its connections and is silent), or by SIGKILL for good."""
-        await asyncio.to_thread(self.stack.kill, name, signal.SIGSTOP if hang else signal.SIGKILL)
-        if not hang:
-            await asyncio.to_thread(self.stack.stop, name)  # or the supervisor would start it at once
+        if hang:
+            await asyncio.to_thread(self.stack.kill, name, signal.SIGSTOP)
+        else:
+            await asyncio.to_thread(self.stack.kill_for_good, name)
 
     async def give_back(self, name: str, *, hang: bool) -> None:
         """The end of `take_away`; returns at once from a hang, else when the program answers."""

@@ -12,7 +12,6 @@ import hashlib
 import os
 import shutil
 import signal
-import time
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,10 +23,9 @@ from devstack.components import kafka, mongo, redis, toxiproxy
 from devstack.errors import StackError
 from devstack.program import Program, Stage
 from devstack.settings import StackSettings
-from devstack.supervisor import DOWN_STATES, Supervisor, render_config
+from devstack.supervisor import STAYS_DOWN_STATES, Supervisor, render_config
 from devstack.watch import Watch
 
-POLL_SECONDS = 0.1
 SICK_AFTER_SECONDS = 20
 """How long a program may run unhealthy before a second `up` restarts it."""
 PREPARE: dict[str, Callable[[StackSettings], None]] = {
@@ -209,7 +207,7 @@ class Stack:
 
     def _down(self) -> list[str]:
         info = self._supervisor.info()
-        running = [name for name, record in info.items() if record["statename"] not in DOWN_STATES]
+        running = [name for name, record in info.items() if record["statename"] not in STAYS_DOWN_STATES]
         if info:
             infrastructure = [name for name in running if name in table.INFRASTRUCTURE]
             self._stop_all([name for name in running if name not in table.INFRASTRUCTURE])
@@ -226,14 +224,7 @@ class Stack:
         return running or [str(process.pid) for process in left]
 
     def _stop_all(self, names: Collection[str]) -> None:
-        for name in names:
-            self._supervisor.stop(name)
-        deadline = time.monotonic() + self.settings.stack_stop_seconds + 5
-        while time.monotonic() < deadline:
-            info = self._supervisor.info()
-            if all(info.get(name, {}).get("statename", "STOPPED") in DOWN_STATES for name in names):
-                return
-            time.sleep(POLL_SECONDS)
+        self._supervisor.stop_all(names, seconds=self.settings.stack_stop_seconds + 5)
 
     def _end_daemon(self) -> None:
         pid_file = self.settings.run_dir / "supervisord.pid"
@@ -261,6 +252,14 @@ class Stack:
 
     def stop(self, name: str) -> None:
         """Stop one program and keep it down until `start`."""
+        self._stop_all([name])
+
+    def kill_for_good(self, name: str) -> None:
+        """SIGKILL one program and keep it down until `start`. Raises StackError when it does not run."""
+        # The supervisor is told before it dies, or would start it again; stopped, it sees no SIGTERM.
+        pid = self.kill(name, signal.SIGSTOP)
+        self._supervisor.stop(name)
+        os.killpg(pid, signal.SIGKILL)  # the supervisor gives each program a group of its own
         self._stop_all([name])
 
     def restart(self, name: str) -> None:

@@ -15,8 +15,9 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 import xmlrpc.client
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,10 @@ from devstack.program import Program
 from devstack.settings import StackSettings
 
 _UNREACHABLE = (OSError, http.client.HTTPException, xmlrpc.client.Error, EOFError)
-DOWN_STATES = ("STOPPED", "EXITED", "FATAL", "UNKNOWN")
+POLL_SECONDS = 0.1
+STAYS_DOWN_STATES = ("STOPPED", "FATAL", "UNKNOWN")
+DOWN_STATES = (*STAYS_DOWN_STATES, "EXITED")
+"""The supervisor starts at once what has EXITED, and cannot be asked not to until it has."""
 
 
 def socket_path(stack_dir: Path) -> Path:
@@ -141,6 +145,20 @@ class Supervisor:
     def stop(self, name: str) -> None:
         """Ask one program to stop and return at once; harmless when it is stopped."""
         self._call("stopProcess", name)
+
+    def stop_all(self, names: Collection[str], *, seconds: float) -> None:
+        """Stop programs and return when they stay down, or when `seconds` have passed."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            info = self.info()
+            states = {name: info.get(name, {}).get("statename", "STOPPED") for name in names}
+            up = [name for name, state in states.items() if state not in STAYS_DOWN_STATES]
+            if not up:
+                return
+            for name in up:
+                if states[name] != "STOPPING":
+                    self.stop(name)  # also what had just died of itself when it was asked, and is back
+            time.sleep(POLL_SECONDS)
 
     def _call(self, method: str, name: str) -> None:
         try:

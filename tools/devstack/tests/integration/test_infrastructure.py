@@ -24,7 +24,7 @@ NothingLeft = Callable[[Stack], None]
 
 @pytest.fixture(scope="module")
 def running(new_stack: MakeStack) -> Iterator[Stack]:
-    stack = new_stack(INFRASTRUCTURE, stack_stop_seconds=5)
+    stack = new_stack(INFRASTRUCTURE, stack_stop_seconds=3)
     stack.up()
     yield stack
     stack.down()
@@ -40,6 +40,10 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < deadline, "not in time"
         time.sleep(0.05)
+
+
+def state_of(stack: Stack, name: str) -> str:
+    return {row.name: row.state for row in stack.status()}[name]
 
 
 def test_up_returns_when_all_is_healthy_and_a_second_call_changes_nothing(running: Stack) -> None:
@@ -71,6 +75,18 @@ def test_a_missing_program_is_started_by_the_next_up(running: Stack) -> None:
     assert running.pid("redis") is None
     running.up()
     assert redis.Redis.from_url(running.environment()["REDIS_URL"]).ping()
+
+
+def test_what_is_killed_for_good_sees_no_sigterm_and_stays_down_until_it_is_started(running: Stack) -> None:
+    log = running.settings.log_of("redis")
+    for _ in range(3):
+        said = log.stat().st_size
+        running.kill_for_good("redis")
+        assert state_of(running, "redis") == "STOPPED"
+        assert running.pid("redis") is None
+        assert not processes.is_taken(running.settings.redis_port)
+        assert log.stat().st_size == said  # redis says when it is told to shut down
+        running.start("redis")
 
 
 def test_a_program_that_hangs_is_restarted_by_up(running: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
