@@ -20,7 +20,7 @@ from contracts.events.campaign import (
 )
 from contracts.events.delivery import DeliveryRecorded
 from contracts.events.engagement import EngagementClicked
-from contracts.events.execution import ExecutionCompleted, ExecutionFailed, ExecutionPlanned
+from contracts.events.execution import ExecutionCompleted, ExecutionFailed, ExecutionPaused, ExecutionPlanned
 from contracts.events.settings import SettingsChanged
 from contracts.events.statistics import StatisticsUpdated
 
@@ -38,6 +38,7 @@ CATALOGUE: dict[str, type[EventData]] = {
         CampaignCancelled,
         CampaignDeleted,
         ExecutionPlanned,
+        ExecutionPaused,
         ExecutionCompleted,
         ExecutionFailed,
         DeliveryRecorded,

@@ -9,6 +9,7 @@ from service_kit.process import Part, owner_name, run_process
 from execution_service.adapters.mongo_bot_waits import MongoBotWaits, MongoChatMoves
 from execution_service.adapters.redis_limiter import RedisLimiter
 from execution_service.adapters.telegram_bot_api import TelegramBotApi
+from execution_service.application.guard_execution import GuardExecution
 from execution_service.application.keep_going import keep_going
 from execution_service.application.keep_lease import KeepLease, RunPolicy
 from execution_service.application.note_reach import NoteReach
@@ -86,6 +87,15 @@ class Worker:
                 clock=clock,
                 observer=observer,
                 lease_seconds=policy.lease_seconds,
+            ),
+            guard=GuardExecution(
+                settings=wiring.recent_settings,
+                executions=wiring.executions,
+                shards=wiring.shards,
+                ledger=wiring.ledger,
+                transactions=wiring.transactions,
+                outbox=wiring.outbox,
+                clock=clock,
             ),
             reach=NoteReach(
                 contacts=wiring.contacts,

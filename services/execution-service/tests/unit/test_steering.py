@@ -54,15 +54,15 @@ def test_what_has_not_ended_can_be_paused_and_nothing_else(status: ExecutionStat
 @pytest.mark.parametrize("status", STATUSES)
 def test_resuming_moves_only_what_is_paused(status: ExecutionStatus) -> None:
     before = execution(status, plan=PLANNED)
-    after = steering.resume(before)
+    after = steering.resume(before, now=NOW)
     assert after.status == ("running" if status == "paused" else status)
     assert status == "paused" or after is before
 
 
 def test_resuming_goes_on_where_it_was() -> None:
-    assert steering.resume(execution("paused", plan=HALF)).status == "planning"
-    assert steering.resume(execution("paused", plan=PLANNED)).status == "running"
-    assert steering.resume(execution("paused", begun=False)).status == "scheduled"
+    assert steering.resume(execution("paused", plan=HALF), now=NOW).status == "planning"
+    assert steering.resume(execution("paused", plan=PLANNED), now=NOW).status == "running"
+    assert steering.resume(execution("paused", begun=False), now=NOW).status == "scheduled"
 
 
 @pytest.mark.parametrize("status", STATUSES)

@@ -29,6 +29,20 @@ class ExecutionPlanned(ExecutionEvent):
     planned_at: UtcTime
 
 
+class ExecutionPaused(ExecutionEvent):
+    """A guard rail holds it: nobody is sent to until its campaign is resumed.
+
+    `followed` is the campaign's version that it had followed when it was held: a resume of a later version
+    sets it going again, whichever of the two is heard of first.
+    """
+
+    event_type = "execution.paused"
+
+    reason: Failure
+    followed: int = Field(ge=0)
+    paused_at: UtcTime
+
+
 class ExecutionCompleted(ExecutionEvent):
     """Every targeted contact has an outcome."""
 

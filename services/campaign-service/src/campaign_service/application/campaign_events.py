@@ -73,8 +73,14 @@ def started(
 
 
 def paused(campaign: Campaign, *, at: datetime) -> CampaignPaused:
-    """It is held."""
-    return CampaignPaused(**_common(campaign), execution_id=_execution_id(campaign), paused_at=at)
+    """It is held, for the reason that the campaign shows, if any."""
+    reason = campaign.pause_reason
+    return CampaignPaused(
+        **_common(campaign),
+        execution_id=_execution_id(campaign),
+        reason=reason and FailureData(code=reason.code, message=reason.message),
+        paused_at=at,
+    )
 
 
 def resumed(

@@ -1,27 +1,21 @@
-"""An execution has ended: the campaign follows, and says so, in the transaction that marks the event.
+"""An execution has ended: the campaign follows, and says so.
 
-An end that is not of the execution now running changes nothing: it is old news, or the campaign has been
-cancelled or deleted. One that completes while the campaign is paused is kept until it is resumed.
+One that completes while the campaign is paused is kept until it is resumed.
 """
 
-from collections.abc import Callable
 from datetime import datetime
 
 from contracts.envelope import Envelope
 from contracts.events.execution import ExecutionCompleted, ExecutionFailed
 from service_kit.clock import Clock
-from service_kit.errors import Poison, Retryable
-from service_kit.ports import Inbox, Outbox, Transactions, Tx
+from service_kit.ports import Inbox, Outbox, Transactions
 
 from campaign_service.application import campaign_events as events
-from campaign_service.application.change_campaign import Change, store_change
+from campaign_service.application.change_campaign import Change
+from campaign_service.application.follow_execution import follow_execution
 from campaign_service.application.ports import Campaigns
 from campaign_service.domain.campaign import Campaign
-from campaign_service.domain.errors import InvalidTransition, VersionConflict
 from campaign_service.domain.execution import Failure, Outcome
-
-Ended = Envelope[ExecutionCompleted] | Envelope[ExecutionFailed]
-Step = Callable[[Campaign, datetime], Change[None]]
 
 
 async def complete_campaign(
@@ -45,7 +39,15 @@ async def complete_campaign(
         told = events.completed(done, execution_id=execution_id, test_mode=testing, outcome=outcome)
         return Change(done, (told,), None)
 
-    await _end(event, step, campaigns, transactions, inbox, outbox, clock)
+    await follow_execution(
+        event,
+        step,
+        campaigns=campaigns,
+        transactions=transactions,
+        inbox=inbox,
+        outbox=outbox,
+        clock=clock,
+    )
 
 
 async def fail_campaign(
@@ -74,31 +76,12 @@ async def fail_campaign(
         )
         return Change(stopped, (told,), None)
 
-    await _end(event, step, campaigns, transactions, inbox, outbox, clock)
-
-
-async def _end(
-    event: Ended,
-    step: Step,
-    campaigns: Campaigns,
-    transactions: Transactions,
-    inbox: Inbox,
-    outbox: Outbox,
-    clock: Clock,
-) -> None:
-    execution_id = event.data.execution_id
-
-    async def work(tx: Tx) -> None:
-        await inbox.mark(tx, event.id)
-        campaign = await campaigns.get(event.orgid, event.data.campaign_id, tx=tx)
-        if campaign is None or not (campaign.runs(execution_id) or campaign.tests(execution_id)):
-            return
-        change = step(campaign, clock.now())
-        await store_change(tx, campaign, change, campaigns=campaigns, outbox=outbox)
-
-    try:
-        await transactions.run(work)
-    except VersionConflict as error:
-        raise Retryable("the campaign changed at the same moment") from error
-    except InvalidTransition as error:
-        raise Poison(error.message) from error
+    await follow_execution(
+        event,
+        step,
+        campaigns=campaigns,
+        transactions=transactions,
+        inbox=inbox,
+        outbox=outbox,
+        clock=clock,
+    )

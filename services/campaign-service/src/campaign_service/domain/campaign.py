@@ -58,6 +58,7 @@ class Campaign:
     execution: Execution | None = None
     test: TestRun | None = None
     failure: Failure | None = None
+    pause_reason: Failure | None = None
     total_count: int = 0
     statistics: Statistics = Statistics()
     baseline: Statistics | None = None
@@ -88,6 +89,14 @@ class Campaign:
     def tests(self, execution_id: str) -> bool:
         """Whether that execution is this campaign's running test."""
         return self.test is not None and self.test.running and self.test.id == execution_id
+
+    def may_be_held(self, execution_id: str, *, followed: int) -> bool:
+        """Whether that execution, held by itself in the campaign's version `followed`, is so still: it runs,
+        and no later version has paused or resumed it."""
+        execution = self.execution
+        if self.status != "active" or execution is None or not self.runs(execution_id):
+            return False
+        return execution.resumed_in <= followed
 
     def ensure_startable(self, *, test_mode: bool) -> None:
         """Raises ExecutionRunning or InvalidTransition when no execution may start now."""
@@ -157,9 +166,9 @@ class Campaign:
         running = Execution(execution_id, "running", former.options, steps=steps, retry=retry)
         return self._step(now, status=next_status(self.status, "retry"), execution=running, failure=None)
 
-    def pause(self, *, now: datetime) -> "Campaign":
-        """Held. Raises InvalidTransition."""
-        return self._step(now, status=next_status(self.status, "pause"))
+    def pause(self, *, now: datetime, reason: Failure | None = None) -> "Campaign":
+        """Held; `reason` says why when nobody asked for it. Raises InvalidTransition."""
+        return self._step(now, status=next_status(self.status, "pause"), pause_reason=reason)
 
     def resume(self, *, now: datetime) -> "Campaign":
         """Active again: a waiting execution is re-armed (at once when its time has passed meanwhile), a
@@ -169,7 +178,8 @@ class Campaign:
             run = replace(run, scheduled_at=max(run.scheduled_at, now))
         elif run.state == "failed" and run.begun:
             run = replace(run, state="running")
-        return self._step(now, status=status, execution=run, failure=None)
+        run = replace(run, resumed_in=self.version + 1)
+        return self._step(now, status=status, execution=run, failure=None, pause_reason=None)
 
     def cancel(self, *, now: datetime) -> "Campaign":
         """Over, with whatever runs. Raises InvalidTransition."""
@@ -179,6 +189,7 @@ class Campaign:
             status=status,
             execution=None if run is None else replace(run, state="cancelled", scheduled_at=None),
             test=None if test is None else replace(test, running=False),
+            pause_reason=None,
         )
 
     def complete(self, outcome: Outcome, *, now: datetime) -> "Campaign":
@@ -204,6 +215,7 @@ class Campaign:
             status=next_status(self.status, "fail"),
             execution=replace(self._run, state="failed", scheduled_at=None),
             failure=failure,
+            pause_reason=None,
         )
 
     def end_test(self, *, now: datetime) -> "Campaign":

@@ -46,6 +46,7 @@ class Execution:
 
     `scheduled_at` is there while it waits (held when the campaign is paused). `steps` is the number of
     messages it began with; 0: it never began. `outcome` is there when it completed during a pause.
+    `resumed_in` is the campaign's version that last resumed it; 0: none did.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Execution:
     steps: int = 0
     outcome: Outcome | None = None
     retry: Retry | None = None
+    resumed_in: int = 0
 
     @property
     def begun(self) -> bool:
@@ -74,7 +76,7 @@ class TestRun:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why the latest execution stopped as a whole."""
+    """Why the latest execution stopped as a whole, or was held though nobody asked for it."""
 
     code: str
     message: str

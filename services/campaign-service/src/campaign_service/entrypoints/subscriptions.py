@@ -6,10 +6,11 @@ from typing import Any
 
 from contracts.envelope import EventData
 from contracts.events.audience import AudienceEstimated
-from contracts.events.execution import ExecutionCompleted, ExecutionFailed
+from contracts.events.execution import ExecutionCompleted, ExecutionFailed, ExecutionPaused
 from contracts.events.statistics import StatisticsUpdated
 
 from campaign_service.application.end_execution import complete_campaign, fail_campaign
+from campaign_service.application.hold_campaign import hold_campaign
 from campaign_service.application.note_numbers import note_audience, note_statistics
 from campaign_service.application.parts import ConsumerParts
 
@@ -29,6 +30,14 @@ def subscriptions(parts: ConsumerParts) -> dict[type[EventData], Handler]:
         ),
         ExecutionFailed: partial(
             fail_campaign,
+            campaigns=parts.campaigns,
+            transactions=parts.transactions,
+            inbox=parts.inbox,
+            outbox=parts.outbox,
+            clock=parts.clock,
+        ),
+        ExecutionPaused: partial(
+            hold_campaign,
             campaigns=parts.campaigns,
             transactions=parts.transactions,
             inbox=parts.inbox,

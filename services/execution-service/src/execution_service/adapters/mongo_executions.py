@@ -2,7 +2,7 @@
 
 {_id: exec_…, org, campaignId, status, snapshot, bots[] ({id, telegramId}),
 plan {lastKey, shards, targeted, done}, lease {owner, epoch, expiresAt}, failure {code, message}, endDate,
-life, sequence, createdAt, startedAt, plannedAt, finishedAt, totals (of a completed one)}.
+life, sequence, createdAt, startedAt, plannedAt, resumedAt, finishedAt, totals (of a completed one)}.
 The campaign's latest execution is the one with the greatest id: ids sort by creation.
 Three parties write: campaign events (`steer`), the planner (fenced by its lease and the life) and who ends it
 (`close`). Each write names the status that it was decided for, so the later one finds out and decides again.
@@ -229,6 +229,7 @@ def _steered(execution: Execution) -> Document:
         "sequence": execution.sequence,
         "startedAt": execution.started_at,
         "finishedAt": execution.finished_at,
+        "resumedAt": execution.resumed_at,
     }
 
 
@@ -272,4 +273,5 @@ def _execution(row: Document) -> Execution:
         life=row["life"],
         sequence=row["sequence"],
         totals=Totals(**row["totals"]) if row.get("totals") else None,
+        resumed_at=row.get("resumedAt"),
     )

@@ -9,7 +9,7 @@ unpacking.
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from service_kit.mongo.client import Database
@@ -28,7 +28,12 @@ from execution_service.application.ports_engine import (
     ShardLease,
     Window,
 )
+from execution_service.domain.guard_rails import is_answer
 from execution_service.domain.outcomes import Final
+
+_FIRST_LOOK = timedelta(seconds=0.5)
+_MOST_WIDER = 16
+"""How much further back each look goes than the one before, at most."""
 
 
 class MongoLedger:
@@ -112,6 +117,29 @@ class MongoLedger:
         if await self._windows.find_one(ours, {"_id": 1}, session=session) is None:
             raise LeaseLost(window.shard_id)
         return False
+
+    async def answers(
+        self, execution_id: str, *, since: datetime, now: datetime, enough: int
+    ) -> Sequence[Final]:
+        """The latest answers since then, in the order of their times; the latest `enough` of them are there.
+
+        An answer is recorded after it came: windows recorded since some moment hold all answers since then.
+        """
+        back = _FIRST_LOOK
+        while True:
+            begin = max(since, now - back)
+            rows = self._windows.find(
+                {"executionId": execution_id, "recordedAt": {"$gte": begin}}, {"outcomes": 1, "intentAt": 1}
+            )
+            found = [
+                final
+                for row in await rows.to_list(None)
+                for final in unpack_outcomes(row["outcomes"], since=row["intentAt"])
+                if is_answer(final) and final.at >= begin
+            ]
+            if len(found) >= enough or begin == since:
+                return sorted(found, key=lambda final: final.at)
+            back *= min(_MOST_WIDER, max(2, 2 * enough // (len(found) + 1)))
 
     async def sent_since(self, execution_id: str, since: datetime) -> int:
         """How many messages the windows recorded since then have sent."""

@@ -283,6 +283,15 @@ class Ledger(Protocol):
         """Store the outcomes; False when this epoch already did. Raises LeaseLost when another one did."""
         ...
 
+    async def answers(
+        self, execution_id: str, *, since: datetime, now: datetime, enough: int
+    ) -> Sequence[Final]:
+        """The latest answers since then, in the order of their times; the latest `enough` of them are there.
+
+        What it costs follows from `enough`, not from how large the execution is.
+        """
+        ...
+
     async def sent_since(self, execution_id: str, since: datetime) -> int:
         """How many messages the windows recorded since then have sent."""
         ...

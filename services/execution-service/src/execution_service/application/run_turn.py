@@ -13,6 +13,7 @@ from service_kit.clock import Clock
 from service_kit.logging import get_logger
 
 from execution_service.application.finish_execution import FinishExecution
+from execution_service.application.guard_execution import GuardExecution
 from execution_service.application.keep_lease import KeepLease, RunPolicy
 from execution_service.application.note_reach import NoteReach
 from execution_service.application.ports_engine import ShardLease
@@ -62,6 +63,7 @@ class RunTurn:
         prepare: PrepareWindow,
         send: SendWindow,
         record: RecordWindow,
+        guard: GuardExecution,
         reach: NoteReach,
         finish: FinishExecution,
         keep: KeepLease,
@@ -76,6 +78,7 @@ class RunTurn:
         self.prepare = prepare
         self.send = send
         self.record = record
+        self.guard = guard
         self.reach = reach
         self.finish = finish
         self.keep = keep
@@ -153,6 +156,8 @@ class RunTurn:
             stop_at=min(lease.deadline - self.policy.reserve_seconds, watch.sends_until(execution)),
         )
         await self.record.close(lease, execution, window, sent.results)
+        if await self.guard(execution, [*window.decided, *sent.results]):
+            await watch.look()
         await self.reach(execution.org, prepared.letters, sent.results)
         if sent.unauthorized:
             await self._fail(watch, execution, "BOT_UNAUTHORIZED")

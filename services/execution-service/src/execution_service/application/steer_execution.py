@@ -82,7 +82,7 @@ class SteerExecution:
 
         def step(execution: Execution, now: datetime) -> Execution:
             if snapshot is None:
-                return steering.resume(execution)
+                return steering.resume(execution, now=now)
             return steering.mend(execution, snapshot, bots=bots, now=now)
 
         try:

@@ -40,9 +40,10 @@ class Execution:
 
     `bots` share its contacts, shard by shard; a new life may have others. `frozen` is None until it begins
     (it is scheduled, or failed before). `end_date` is the campaign's end as it is now; from then on nobody
-    is sent to. `life` grows when a failed execution is mended: what was meant
-    for an earlier life (a failure, a plan, a rendered message) is void. `sequence` is the campaign's version
-    whose event it followed last. `totals`: what it came to, once it has completed.
+    is sent to. `life` grows when a failed execution is mended: what was meant for an earlier life (a failure,
+    a plan, a rendered message) is void. `sequence` is the campaign's version whose event it followed last.
+    `resumed_at`: when it last went on after a pause or a failure. `totals`: what it came to, once it has
+    completed.
     """
 
     execution_id: str
@@ -61,6 +62,7 @@ class Execution:
     life: int = 1
     sequence: int = 0
     totals: Totals | None = None
+    resumed_at: datetime | None = None
 
     @property
     def begun(self) -> bool:

@@ -49,9 +49,11 @@ def pause(execution: Execution) -> Execution:
     return replace(execution, status="paused") if execution.status in OPEN else execution
 
 
-def resume(execution: Execution) -> Execution:
+def resume(execution: Execution, *, now: datetime) -> Execution:
     """It goes on where it was."""
-    return replace(execution, status=_where(execution)) if execution.status == "paused" else execution
+    if execution.status != "paused":
+        return execution
+    return replace(execution, status=_where(execution), resumed_at=now)
 
 
 def mend(
@@ -73,6 +75,7 @@ def mend(
         failure=None,
         finished_at=None,
         life=execution.life + 1,
+        resumed_at=now,
     )
 
 

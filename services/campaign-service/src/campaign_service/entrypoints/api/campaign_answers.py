@@ -62,7 +62,7 @@ class StatisticsOut(ResponseModel):
 
 
 class FailureOut(ResponseModel):
-    """Why the latest execution stopped as a whole."""
+    """Why the latest execution stopped as a whole, or was paused though nobody asked for it."""
 
     code: str
     message: str
@@ -91,6 +91,7 @@ class CampaignRow(ResponseModel):
     end_date: UtcTime | None
     statistics: StatisticsOut
     failure: FailureOut | None
+    pause_reason: FailureOut | None
     scheduled_at: UtcTime | None
     created_by: str
     created_at: UtcTime
@@ -248,6 +249,7 @@ def _row_values(campaign: Campaign) -> dict[str, Any]:
         "end_date": definition.end_date,
         "statistics": campaign.shown_statistics,
         "failure": campaign.failure,
+        "pause_reason": campaign.pause_reason,
         "scheduled_at": campaign.scheduled_at,
         "created_by": campaign.created_by,
         "created_at": campaign.created_at,

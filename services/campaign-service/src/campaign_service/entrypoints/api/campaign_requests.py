@@ -18,8 +18,8 @@ from campaign_service.entrypoints.api.values import Amount, Count, Flag, Moment,
 
 MAX_DEFINITION = 512 * 1024
 """Bytes of JSON: a larger definition is refused, however it came together."""
-READ_ONLY = {"id", "status", "statistics", "baseline", "failure", "scheduled_at", "created_by",
-                       "created_at", "updated_at", "message"}  # fmt: skip
+READ_ONLY = {"id", "status", "statistics", "baseline", "failure", "pause_reason", "scheduled_at",
+                       "created_by", "created_at", "updated_at", "message"}  # fmt: skip
 
 
 class GoalsIn(RequestModel):
@@ -105,6 +105,7 @@ class CampaignIn(RequestModel):
     statistics: ReadOnly = None
     baseline: ReadOnly = None
     failure: ReadOnly = None
+    pause_reason: ReadOnly = None
     scheduled_at: ReadOnly = None
     created_by: ReadOnly = None
     created_at: ReadOnly = None
