@@ -88,15 +88,7 @@ class Worker:
                 observer=observer,
                 lease_seconds=policy.lease_seconds,
             ),
-            guard=GuardExecution(
-                settings=wiring.recent_settings,
-                executions=wiring.executions,
-                shards=wiring.shards,
-                ledger=wiring.ledger,
-                transactions=wiring.transactions,
-                outbox=wiring.outbox,
-                clock=clock,
-            ),
+            guard=_guard(wiring),
             reach=NoteReach(
                 contacts=wiring.contacts,
                 transactions=wiring.transactions,
@@ -164,6 +156,18 @@ class Worker:
         """Let go of the connections."""
         await self.api.close()
         await self.redis.aclose()
+
+
+def _guard(wiring: EngineWiring) -> GuardExecution:
+    return GuardExecution(
+        settings=wiring.recent_settings,
+        executions=wiring.executions,
+        shards=wiring.shards,
+        ledger=wiring.ledger,
+        transactions=wiring.transactions,
+        outbox=wiring.outbox,
+        clock=wiring.clock,
+    )
 
 
 def _policy(settings: EngineSettings) -> RunPolicy:
