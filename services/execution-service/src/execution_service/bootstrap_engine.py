@@ -14,6 +14,7 @@ from execution_service.adapters.mongo_ledger import MongoLedger
 from execution_service.adapters.mongo_ledger_pages import MongoLedgerPages
 from execution_service.adapters.mongo_shards import MongoShards
 from execution_service.application.accept_execution import accept_execution
+from execution_service.application.await_hours import AwaitHours
 from execution_service.application.finish_execution import FinishExecution
 from execution_service.application.keep_going import keep_going
 from execution_service.application.note_campaign import note_campaign
@@ -50,6 +51,7 @@ class EngineWiring(Wiring):
         self.links = TrackingLinks(
             TrackingKeys(settings.tracking_keys.get_secret_value()), base_url=settings.tracking_base_url
         )
+        self.hours = AwaitHours(settings=self.recent_settings, audience=self.contacts, clock=self.clock)
         self.senders = OpenSenders(self.bots, keep_seconds=settings.bot_keep_seconds)
         self.finish = FinishExecution(
             executions=self.executions,

@@ -77,6 +77,7 @@ class Worker:
             senders=wiring.senders,
             limiter=limiter,
             silence=silence,
+            hours=wiring.hours,
             prepare=PrepareWindow(wiring.contacts, wiring.links),
             send=self._send(wiring, limiter, silence, observer),
             record=RecordWindow(

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from contracts.events.campaign import (
     AudienceDefinition,
@@ -19,7 +19,9 @@ from execution_service.application.prepare_window import Prepared, PrepareWindow
 from execution_service.application.tracking_links import TrackingLinks
 from execution_service.domain.contact import Addressee, Unreachable
 from execution_service.domain.execution import Execution
+from execution_service.domain.org_settings import QuietHours
 from execution_service.domain.outcomes import Back
+from execution_service.domain.quiet_hours import Hours
 from execution_service.domain.window import ShardState, candidates
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -40,14 +42,21 @@ class People:
         names = {"nameless": None, "long": "x" * 5_000, "empty": " "}
         return {
             name: Addressee(
-                7, name == "optedout", {"firstName": names.get(name, "A")}, unreachable=UNREACHABLE.get(name)
+                7,
+                name == "optedout",
+                {"firstName": names.get(name, "A")},
+                unreachable=UNREACHABLE.get(name),
+                timezone="Asia/Tokyo" if name == "fine2" else None,
             )
             for name in ids
             if name != "erased"
         }
 
 
-def prepared(retry: Retry | None = None) -> Prepared:
+NEVER = Hours(None, "UTC", own_zones=True, edition=1)
+
+
+def prepared(retry: Retry | None = None, hours: Hours = NEVER) -> Prepared:
     snapshot = ExecutionSnapshot(
         messages=[FrozenMessage(id="msg", content="{{firstName}}")],
         audience=AudienceDefinition(),
@@ -57,7 +66,7 @@ def prepared(retry: Retry | None = None) -> Prepared:
     execution = Execution("exec_1", "acme", "camp_1", "running", snapshot, NOW)
     lease = ShardLease("exec_1:0", "exec_1", "acme", "camp_1", 0, "w", 1, NAMES, ShardState(len(NAMES)), 0)
     turn = candidates(lease.state, limit=10, now=NOW)
-    return asyncio.run(PrepareWindow(People(), LINKS)(execution, lease, turn, now=NOW))
+    return asyncio.run(PrepareWindow(People(), LINKS)(execution, lease, turn, hours=hours, now=NOW))
 
 
 def test_each_contact_is_a_letter_or_decided_with_its_reason() -> None:
@@ -97,3 +106,21 @@ def test_a_window_ends_before_the_first_letter_without_a_turn_and_defers_those_w
     assert whole.letters == prepared().letters[1:]
     assert whole.deferred == [Back(prepared().letters[0].candidate, later)]
     assert whole.decided == prepared().decided
+
+
+def test_whose_hours_have_not_come_waits_for_them_and_nobody_else_does() -> None:
+    """It is noon in London and nine in the evening in Tokyo."""
+    window = prepared(hours=Hours(QuietHours(time(21), time(9)), "Europe/London", own_zones=True, edition=1))
+    assert [letter.contact_id for letter in window.letters] == ["fine"]
+    (back,) = window.deferred
+    assert NAMES[back.candidate.position] == "fine2"
+    assert (back.for_hours, back.due) == (True, datetime(2026, 6, 2, 0, tzinfo=UTC))
+    assert window.until == datetime(2026, 6, 1, 20, tzinfo=UTC)
+    assert not window.waits and len(window.decided) == len(prepared().decided)
+
+
+def test_on_the_organisations_clock_all_wait_together() -> None:
+    hours = Hours(QuietHours(time(10), time(14)), "UTC", own_zones=False, edition=1)
+    window = prepared(hours=hours)
+    assert window.letters == [] and window.until is None
+    assert {back.due for back in window.deferred} == {datetime(2026, 6, 1, 14, tzinfo=UTC)}

@@ -71,14 +71,19 @@ class MongoContacts:
     async def addressees(self, org: str, ids: Sequence[str], fields: frozenset[str]) -> dict[str, Addressee]:
         """Those of `ids` that exist, by id, with these `fields` (`firstName`, `attributes.city`)."""
         keys = [contact_key(org, contact_id) for contact_id in ids]
-        wanted = dict.fromkeys(("contactId", "telegramChatId", "optedOut", "unreachable", *fields), 1)
+        always = ("contactId", "telegramChatId", "optedOut", "unreachable", "timezone")
+        wanted = dict.fromkeys((*always, *fields), 1)
         # All in the first batch, which is 101 documents otherwise: each further one is a round trip.
         found = await self._contacts.find(
             {"_id": {"$in": keys}}, {"_id": 0, **wanted}, batch_size=len(keys) + 1
         ).to_list(None)
         return {
             row["contactId"]: Addressee(
-                row["telegramChatId"], row["optedOut"], row, unreachable=row.get("unreachable")
+                row["telegramChatId"],
+                row["optedOut"],
+                row,
+                unreachable=row.get("unreachable"),
+                timezone=row.get("timezone"),
             )
             for row in found
         }

@@ -1,8 +1,9 @@
 """Shards in MongoDB.
 
 `shards` {_id: `<executionId>:<no>`, executionId, org, campaignId, no, part, size, steps, step, queue, next,
-window, retry[] ([position, tries, waits, dueAt, unanswered]), passed, counts{}, errors{}, state, owner,
-epoch, dueAt}.
+window, retry[] ([position, tries, waits, dueAt, unanswered, forHours]), passed, counts{}, errors{}, state,
+owner, epoch, dueAt, held {count, until, edition} (who waits for quiet hours to end), offset (of its contacts'
+clocks when it was planned: seconds east of UTC)}.
 `shard_contacts` {_id: shard, executionId, contacts}: written once, apart, so that progress reads and window
 writes do not carry them. They, and the positions in queue and passed, are packed: see `ledger_packing`.
 
@@ -17,9 +18,7 @@ ones have none. So one index finds all work.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from pymongo import ReturnDocument
 from service_kit.mongo.client import Database, Document
@@ -30,18 +29,17 @@ from execution_service.adapters.ledger_packing import (
     pack_contacts,
     pack_former,
     pack_places,
-    pack_positions,
     unpack_contacts,
     unpack_former,
-    unpack_positions,
 )
+from execution_service.adapters.shard_documents import changing, held_document, state_of
 from execution_service.application.ports_engine import LeaseLost, ShardLease
 from execution_service.domain.execution import Execution, ShardSums
-from execution_service.domain.outcomes import Candidate
+from execution_service.domain.holding import NO_HOURS, Held, PlannedHours
 from execution_service.domain.retrying import Retried, withdrawn
-from execution_service.domain.window import ShardState, Waiting
+from execution_service.domain.window import ShardState
 
-_SUMMED = {"_id": 0, "size": 1, "counts": 1, "errors": 1, "state": 1, "withdrawn": 1}
+_SUMMED = dict.fromkeys(("size", "counts", "errors", "state", "withdrawn", "held", "offset"), 1) | {"_id": 0}
 
 
 class MongoShards:
@@ -56,6 +54,7 @@ class MongoShards:
         await self._shards.create_index([("dueAt", 1)])
         await self._shards.create_index([("executionId", 1), ("state", 1)])
         await self._shards.create_index([("executionId", 1), ("dueAt", 1)])
+        await self._shards.create_index([("executionId", 1), ("held.edition", 1)])
 
     async def add(
         self,
@@ -66,9 +65,10 @@ class MongoShards:
         part: int,
         contacts: Sequence[str],
         due: datetime,
+        hours: PlannedHours = NO_HOURS,
     ) -> None:
-        """A new shard for the bot at place `part`, to be leased from `due` on."""
-        await self._add(tx, execution, number, part, contacts, due)
+        """A new shard for the bot at place `part`, to be leased from `due` on, or when its hours come."""
+        await self._add(tx, execution, number, part, contacts, due, hours)
 
     async def add_retry(
         self,
@@ -79,6 +79,7 @@ class MongoShards:
         part: int,
         contacts: Sequence[Retried],
         due: datetime,
+        hours: PlannedHours = NO_HOURS,
     ) -> None:
         """A new shard of contacts that are all to be tried again at the same step."""
         former, places = [item.former for item in contacts], [item.place for item in contacts]
@@ -89,6 +90,7 @@ class MongoShards:
             part,
             [item.contact_id for item in contacts],
             due,
+            hours,
             step=contacts[0].step,
             more={
                 "firstStep": contacts[0].step,
@@ -100,7 +102,7 @@ class MongoShards:
 
     async def _add(
         self, tx: Tx, execution: Execution, number: int, part: int, contacts: Sequence[str], due: datetime,
-        *, step: int = 0, more: Document | None = None, beside: Document | None = None,
+        hours: PlannedHours, *, step: int = 0, more: Document | None = None, beside: Document | None = None,
     ) -> None:  # fmt: skip
         session, shard_id = session_of(tx), f"{execution.execution_id}:{number}"
         state = ShardState(size=len(contacts), steps=len(execution.snapshot.messages), step=step)
@@ -116,8 +118,10 @@ class MongoShards:
             "state": "pending",
             "owner": None,
             "epoch": 0,
-            "dueAt": due,
-            **_changing(state),
+            "dueAt": hours.held.until if hours.held else due,
+            **changing(state),
+            "held": held_document(hours.held),
+            "offset": hours.offset,
             **(more or {}),
         }
         people = {
@@ -161,7 +165,7 @@ class MongoShards:
             owner=owner,
             epoch=row["epoch"],
             contacts=unpack_contacts(people["contacts"]) if people else [],
-            state=_state(row),
+            state=state_of(row),
             deadline=deadline,
             first_step=row.get("firstStep", 0),
             former=unpack_former(people["former"]) if people and "former" in people else (),
@@ -178,16 +182,16 @@ class MongoShards:
         """Store the state with a window opened. False when no row has the state before it."""
         answer = await self._shards.update_one(
             _ours(lease, window=lease.state.window),
-            {"$set": {**_changing(state), "dueAt": until}},
+            {"$set": {**changing(state), "dueAt": until}},
             session=session_of(tx),
         )
         return answer.matched_count == 1
 
     async def save(self, tx: Tx, lease: ShardLease, state: ShardState, *, until: datetime) -> None:
         """Store the state with the window closed. Raises LeaseLost."""
-        change: Document = {"$set": {**_changing(state), "dueAt": until}}
+        change: Document = {"$set": {**changing(state), "dueAt": until}}
         if state.done:
-            change = {"$set": {**_changing(state), "state": "done", "owner": None}, "$unset": {"dueAt": ""}}
+            change = {"$set": {**changing(state), "state": "done", "owner": None}, "$unset": {"dueAt": ""}}
         answer = await self._shards.update_one(
             _ours(lease, window=state.window), change, session=session_of(tx)
         )
@@ -199,6 +203,12 @@ class MongoShards:
         await self._shards.update_one(
             _ours(lease), {"$set": {"state": "pending", "owner": None, "dueAt": due}}
         )
+
+    async def hold(self, lease: ShardLease, held: Held) -> None:
+        """Let others take it when its contacts' hours come. Harmless when it is not ours."""
+        waiting = {"state": "pending", "owner": None, "dueAt": held.until, "held": held_document(held)}
+        here = _ours(lease, window=lease.state.window)
+        await self._shards.update_one(here, {"$set": {**changing(lease.state), **waiting}})
 
     async def park(self, lease: ShardLease) -> None:
         """Its execution is not underway. Harmless when it is not ours."""
@@ -215,6 +225,16 @@ class MongoShards:
         """Let those that wait for a later time be leased from `due` on."""
         waiting = {"executionId": execution_id, "state": "pending", "dueAt": {"$gt": due}}
         await self._shards.update_many(waiting, {"$set": {"dueAt": due}})
+
+    async def rouse(self, execution_id: str, edition: int, *, due: datetime) -> None:
+        """Let those be leased from `due` on that wait for hours by rules older than this edition."""
+        waiting = {"state": "pending", "dueAt": {"$gt": due}, "held.edition": {"$lt": edition}}
+        await self._shards.update_many({"executionId": execution_id, **waiting}, {"$set": {"dueAt": due}})
+
+    async def any_due(self, execution_id: str, *, after: datetime, until: datetime) -> bool:
+        """Whether a shard of the execution may be leased, or its lease expires, in that time."""
+        soon = {"executionId": execution_id, "dueAt": {"$gt": after, "$lte": until}}
+        return await self._shards.find_one(soon, {"_id": 1}) is not None
 
     async def sums(self, execution_id: str) -> ShardSums:
         """The sum over the execution's shards; each shard is one consistent document."""
@@ -241,40 +261,3 @@ def _ours(lease: ShardLease, *, window: int | None = None) -> Document:
     """Matches the shard while the lease is ours, at `window` if given."""
     mine: Document = {"_id": lease.shard_id, "state": "leased", "owner": lease.owner, "epoch": lease.epoch}
     return mine if window is None else {**mine, "window": window}
-
-
-def _changing(state: ShardState) -> dict[str, Any]:
-    return {
-        "step": state.step,
-        "queue": None if state.queue is None else pack_positions(state.queue),
-        "next": state.next,
-        "window": state.window,
-        "retry": [
-            [who.position, who.tries, who.waits, item.due, who.unanswered]
-            for item in state.retry
-            for who in [item.candidate]
-        ],
-        "passed": pack_positions(state.passed),
-        "counts": dict(state.counts),
-        "errors": dict(state.errors),
-    }
-
-
-def _state(row: Document) -> ShardState:
-    queue = row["queue"]
-    state = ShardState(
-        size=row["size"],
-        steps=row["steps"],
-        step=row["step"],
-        queue=None if queue is None else tuple(unpack_positions(queue)),
-        next=row["next"],
-        window=row["window"],
-        retry=tuple(
-            Waiting(Candidate(position, tries, waits, *unanswered), due)
-            for position, tries, waits, due, *unanswered in row["retry"]
-        ),
-        passed=tuple(unpack_positions(row["passed"])),
-        counts=row["counts"],
-        errors=row["errors"],
-    )
-    return replace(state, done=row["state"] == "done")

@@ -8,6 +8,7 @@ from service_kit.clock import Clock
 from service_kit.logging import get_logger
 
 from execution_service.application.ports_engine import ShardLease, Shards
+from execution_service.domain.holding import Held
 
 log = get_logger()
 
@@ -44,10 +45,13 @@ class KeepLease:
             await self._shards.renew(lease, until=self._clock.now() + timedelta(seconds=self._seconds))
             lease.deadline = now + self._seconds
 
-    async def release(self, lease: ShardLease, after: float) -> None:
-        """Let others take it after so many seconds. Never raises."""
+    async def release(self, lease: ShardLease, after: float, *, held: Held | None = None) -> None:
+        """Let others take it after so many seconds, or when its contacts' hours come. Never raises."""
         try:
-            await self._shards.release(lease, due=self._clock.now() + timedelta(seconds=after))
+            if held is not None:
+                await self._shards.hold(lease, held)
+            else:
+                await self._shards.release(lease, due=self._clock.now() + timedelta(seconds=after))
         except Exception as error:
             # The lease will expire by itself.
             log.warning("shard.not_released", shard_id=lease.shard_id, reason=type(error).__name__)

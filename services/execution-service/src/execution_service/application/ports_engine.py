@@ -12,7 +12,6 @@ from typing import Protocol
 from contracts.events.campaign import Totals
 from service_kit.ports import Tx
 
-from execution_service.domain.contact import Addressee
 from execution_service.domain.execution import (
     BotRef,
     Execution,
@@ -21,6 +20,7 @@ from execution_service.domain.execution import (
     ShardSums,
     Standing,
 )
+from execution_service.domain.holding import NO_HOURS, Held, PlannedHours
 from execution_service.domain.outcomes import Candidate, Final
 from execution_service.domain.retrying import Former, Retried
 from execution_service.domain.window import ShardState
@@ -28,19 +28,6 @@ from execution_service.domain.window import ShardState
 
 class LeaseLost(Exception):
     """Somebody else owns it now: drop everything, change nothing."""
-
-
-# --- the audience
-
-
-class Audience(Protocol):
-    """The contacts of an organisation."""
-
-    async def addressees(
-        self, org: str, ids: Sequence[str], fields: frozenset[str]
-    ) -> Mapping[str, Addressee]:
-        """Those of `ids` that exist, by id, with these `fields` (`firstName`, `attributes.city`)."""
-        ...
 
 
 # --- executions
@@ -196,8 +183,9 @@ class Shards(Protocol):
         part: int,
         contacts: Sequence[str],
         due: datetime,
+        hours: PlannedHours = NO_HOURS,
     ) -> None:
-        """A new shard for the bot at place `part`, to be leased from `due` on."""
+        """A new shard for the bot at place `part`, to be leased from `due` on, or when its hours come."""
         ...
 
     async def add_retry(
@@ -209,6 +197,7 @@ class Shards(Protocol):
         part: int,
         contacts: Sequence[Retried],
         due: datetime,
+        hours: PlannedHours = NO_HOURS,
     ) -> None:
         """A new shard of contacts that are all to be tried again at the same step."""
         ...
@@ -241,6 +230,11 @@ class Shards(Protocol):
         """Let others take it from `due` on. Harmless when it is not ours."""
         ...
 
+    async def hold(self, lease: ShardLease, held: Held) -> None:
+        """Let others take it when its contacts' hours come, in the lease's state. Harmless when it is not
+        ours."""
+        ...
+
     async def park(self, lease: ShardLease) -> None:
         """Its execution is not underway: nobody shall take it. Harmless when it is not ours."""
         ...
@@ -251,6 +245,14 @@ class Shards(Protocol):
 
     async def hurry(self, execution_id: str, *, due: datetime) -> None:
         """Let those that wait for a later time be leased from `due` on."""
+        ...
+
+    async def rouse(self, execution_id: str, edition: int, *, due: datetime) -> None:
+        """Let those be leased from `due` on that wait for hours by rules older than this edition."""
+        ...
+
+    async def any_due(self, execution_id: str, *, after: datetime, until: datetime) -> bool:
+        """Whether a shard of the execution may be leased, or its lease expires, in that time."""
         ...
 
     async def sums(self, execution_id: str) -> ShardSums:

@@ -1,6 +1,6 @@
 """What sending needs of the world: bots, Telegram, the limiter."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -8,6 +8,7 @@ from typing import Protocol
 from contracts.events.campaign import Media, ParseMode
 
 from execution_service.domain.bot import BotLimits
+from execution_service.domain.contact import Addressee
 from execution_service.domain.execution import BotRef, Execution
 from execution_service.domain.outcomes import Final, SendResult
 
@@ -24,6 +25,16 @@ class ChatMoves(Protocol):
 
     async def move(self, org: str, contact_id: str, *, before: int, after: int) -> None:
         """Note the new id, unless the contact has been changed since."""
+        ...
+
+
+class Audience(Protocol):
+    """The contacts of an organisation."""
+
+    async def addressees(
+        self, org: str, ids: Sequence[str], fields: frozenset[str]
+    ) -> Mapping[str, Addressee]:
+        """Those of `ids` that exist, by id, with these `fields` (`firstName`, `attributes.city`)."""
         ...
 
 

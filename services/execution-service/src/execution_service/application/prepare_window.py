@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from execution_service.application.ports_engine import Audience, ShardLease
-from execution_service.application.ports_sending import Deferred, Rendered, Slot
+from execution_service.application.ports_engine import ShardLease
+from execution_service.application.ports_sending import Audience, Deferred, Rendered, Slot
 from execution_service.application.tracking_links import TrackingLinks
 from execution_service.domain.contact import Addressee, Unreachable
 from execution_service.domain.decisions import decide
 from execution_service.domain.execution import Execution
 from execution_service.domain.outcomes import Back, Candidate, Final, passed_over
+from execution_service.domain.quiet_hours import Hours, Outlooks
 from execution_service.domain.rendering import CompiledMessage, compile_message
 
 _KEPT = 256
@@ -28,6 +29,8 @@ class Letter:
     rendered: Rendered
     unreachable: Unreachable | None = None
     """What is noted of the contact; it is written to all the same."""
+    until: datetime | None = None
+    """Its contact's quiet hours do not begin before this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,16 @@ class Prepared:
     def deferred(self) -> list[Back]:
         """Those whose turn has not come."""
         return [item for item in self.items if isinstance(item, Back)]
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing is to be done for any of them now."""
+        return all(isinstance(item, Back) for item in self.items)
+
+    @property
+    def until(self) -> datetime | None:
+        """When the first of the letters may not be dispatched any more; None: there is no such time."""
+        return min((letter.until for letter in self.letters if letter.until is not None), default=None)
 
     def granted(self, turns: Sequence[Slot | Deferred], due: Callable[[float], datetime]) -> "Prepared":
         """The beginning that holds one letter per turn; `due` tells the date of a time of the event loop."""
@@ -76,14 +89,21 @@ class PrepareWindow:
         self._compiled: OrderedDict[tuple[str, int], list[CompiledMessage]] = OrderedDict()
 
     async def __call__(
-        self, execution: Execution, lease: ShardLease, turn: Sequence[Candidate], *, now: datetime
+        self,
+        execution: Execution,
+        lease: ShardLease,
+        turn: Sequence[Candidate],
+        *,
+        hours: Hours,
+        now: datetime,
     ) -> Prepared:
-        """Decide or render each of `turn`."""
+        """Decide or render each of `turn`; who would be sent to in its quiet hours waits."""
+        outlooks = Outlooks(hours, now)
         ids = [lease.contacts[candidate.position] for candidate in turn]
         message = self.messages(execution)[lease.state.step]
         contacts = await self._audience.addressees(lease.org, ids, message.fields)
         items = [
-            self._prepare(execution, message, candidate, contact_id, contacts.get(contact_id), now)
+            self._prepare(execution, message, candidate, contact_id, contacts.get(contact_id), outlooks, now)
             for candidate, contact_id in zip(turn, ids, strict=True)
         ]
         return Prepared(items, turn)
@@ -106,12 +126,16 @@ class PrepareWindow:
         candidate: Candidate,
         contact_id: str,
         contact: Addressee | None,
+        outlooks: Outlooks,
         now: datetime,
-    ) -> Letter | Final:
+    ) -> Letter | Final | Back:
         named, seed = execution.retry is not None, execution.snapshot.sampling_seed
         decision = decide(message, contact_id, contact, seed=seed, named=named)
         if isinstance(decision, str):
             return passed_over(candidate, decision, at=now)
+        outlook = outlooks.of(decision.contact.timezone)
+        if not outlook.open:
+            return Back(candidate, outlook.until, for_hours=True)
         keyboard = self._links.keyboard(execution.execution_id, contact_id, message, decision.labels)
         reader = decision.contact
         return Letter(
@@ -121,4 +145,5 @@ class PrepareWindow:
             decision.variation_id,
             Rendered(decision.text, decision.template.parse_mode, message.media, keyboard),
             reader.unreachable,
+            outlook.until,
         )

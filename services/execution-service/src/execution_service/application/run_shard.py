@@ -14,7 +14,7 @@ from execution_service.application.finish_execution import FinishExecution
 from execution_service.application.keep_lease import KeepLease, RunPolicy
 from execution_service.application.ports_engine import Executions, LeaseLost, Ledger, ShardLease, Shards
 from execution_service.application.ports_sending import Observer
-from execution_service.application.run_turn import RunTurn
+from execution_service.application.run_turn import Pause, RunTurn
 from execution_service.application.turns import Turns
 from execution_service.application.watch_execution import ExecutionWatch
 
@@ -90,7 +90,7 @@ class RunShard:
                 await self._park(lease, watch)
                 return
             pause = await self.turn(lease, watch)
-            if pause is not None and not await self._waited(lease, pause.seconds):
+            if pause is not None and not await self._waited(lease, pause):
                 return
         log.info("shard.done", shard_id=lease.shard_id, execution_id=lease.execution_id, **lease.state.counts)
         await self._finish.if_complete(execution)
@@ -106,11 +106,11 @@ class RunShard:
         if watch.underway:
             await self._shards.unpark(lease.execution_id, due=self._clock.now())
 
-    async def _waited(self, lease: ShardLease, seconds: float) -> bool:
+    async def _waited(self, lease: ShardLease, pause: Pause) -> bool:
         """Wait here when it is short; otherwise give the shard back and say so."""
-        if seconds > self._policy.patience_seconds:
-            await self._keep.release(lease, seconds)
+        if pause.seconds > self._policy.patience_seconds:
+            await self._keep.release(lease, pause.seconds, held=pause.held)
             return False
-        await asyncio.sleep(max(0.0, seconds))
+        await asyncio.sleep(max(0.0, pause.seconds))
         await self._keep.hold(lease)
         return True

@@ -5,6 +5,7 @@ between the next owner finds the window open and calls it unknown.
 """
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from service_kit.clock import Clock
 from service_kit.logging import get_logger
 
+from execution_service.application.await_hours import AwaitHours
 from execution_service.application.finish_execution import FinishExecution
 from execution_service.application.guard_execution import GuardExecution
 from execution_service.application.keep_lease import KeepLease, RunPolicy
@@ -34,6 +36,7 @@ from execution_service.application.send_window import SendWindow
 from execution_service.application.silence import Silence
 from execution_service.application.watch_execution import ExecutionWatch
 from execution_service.domain.execution import Execution
+from execution_service.domain.holding import Held, woken
 from execution_service.domain.outcomes import passed_over
 from execution_service.domain.window import candidates, next_due
 
@@ -46,9 +49,10 @@ _LATEST = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Nothing to do for so long."""
+    """Nothing to do for so long; `held`: because the hours of its contacts have not come."""
 
     seconds: float
+    held: Held | None = None
 
 
 class RunTurn:
@@ -60,6 +64,7 @@ class RunTurn:
         senders: Senders,
         limiter: Limiter,
         silence: Silence,
+        hours: AwaitHours,
         prepare: PrepareWindow,
         send: SendWindow,
         record: RecordWindow,
@@ -75,6 +80,7 @@ class RunTurn:
         self.senders = senders
         self.limiter = limiter
         self.silence = silence
+        self.hours = hours
         self.prepare = prepare
         self.send = send
         self.record = record
@@ -89,7 +95,7 @@ class RunTurn:
 
     async def __call__(self, lease: ShardLease, watch: ExecutionWatch) -> Pause | None:
         """One window, or why there is none now."""
-        now, execution = self.clock.now(), watch.execution
+        execution = watch.execution
         if watch.ended:
             await self._skip(lease, execution)
             return None
@@ -97,9 +103,17 @@ class RunTurn:
         if sender is None:
             await self._fail(watch, execution, "BOT_MISSING")
             return None
+        return await self._window(lease, watch, execution, sender)
+
+    async def _window(
+        self, lease: ShardLease, watch: ExecutionWatch, execution: Execution, sender: Sender
+    ) -> Pause | None:
+        now = self.clock.now()
         # No more than the limiter may grant at once: a slow bot's windows are small.
         sharer = Sharer.of(execution, sender)
         limit = min(self.policy.window_size, max(1, int(sharer.rate * GRANT_SECONDS)))
+        hours = await self.hours.hours(execution)
+        lease.state = woken(lease.state, hours.edition, now=now)
         turn = candidates(lease.state, limit=limit, now=now)
         if not turn:
             due = next_due(lease.state)
@@ -107,7 +121,10 @@ class RunTurn:
         silent = await self.silence.durable(sender.bot.telegram_id)
         if silent > 0:
             return Pause(silent)
-        prepared = await self.prepare(execution, lease, turn, now=now)
+        prepared = await self.prepare(execution, lease, turn, hours=hours, now=now)
+        if prepared.waits:
+            held = await self.hours.hold(lease, hours)
+            return Pause((held.until - self.clock.now()).total_seconds(), held) if held else None
         chats = [letter.chat_id for letter in prepared.letters]
         grant = await self._slots(lease, watch, execution, sharer, chats)
         if grant is None or grant.wait:
@@ -153,7 +170,11 @@ class RunTurn:
             slots,
             sender,
             execution=execution,
-            stop_at=min(lease.deadline - self.policy.reserve_seconds, watch.sends_until(execution)),
+            stop_at=min(
+                lease.deadline - self.policy.reserve_seconds,
+                watch.sends_until(execution),
+                self._time_of(prepared.until),
+            ),
         )
         await self.record.close(lease, execution, window, sent.results)
         if await self.guard(execution, [*window.decided, *sent.results]):
@@ -166,6 +187,12 @@ class RunTurn:
     def _date_of(self, at: float) -> datetime:
         """When the event loop's clock will show `at`."""
         return self.clock.now() + timedelta(seconds=at - asyncio.get_running_loop().time())
+
+    def _time_of(self, date: datetime | None) -> float:
+        """What the event loop's clock will show at `date`."""
+        if date is None:
+            return math.inf
+        return asyncio.get_running_loop().time() + (date - self.clock.now()).total_seconds()
 
     async def _sender(self, execution: Execution, part: int) -> Sender | None:
         bots = execution.bots

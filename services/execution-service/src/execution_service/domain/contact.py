@@ -59,6 +59,7 @@ class Addressee(NamedTuple):
     opted_out: bool
     fields: Mapping[str, Any]
     unreachable: Unreachable | None = None
+    timezone: str | None = None
 
 
 def change_contact(

@@ -207,10 +207,14 @@ class Final:
 
 @dataclass(frozen=True, slots=True)
 class Back:
-    """Pending again from `due` on: known not to have been delivered, unless the candidate says otherwise."""
+    """Pending again from `due` on: known not to have been delivered, unless the candidate says otherwise.
+
+    `for_hours`: nothing was tried, its quiet hours last until then.
+    """
 
     candidate: Candidate
     due: datetime
+    for_hours: bool = False
 
 
 def settle(

@@ -20,10 +20,11 @@ from execution_service.domain.outcomes import Back, Candidate, Final
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A contact that may be tried again from `due` on."""
+    """A contact that may be tried again from `due` on, when its quiet hours are over if it is `for_hours`."""
 
     candidate: Candidate
     due: datetime
+    for_hours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ class ShardState:
     """Everything about a shard that its windows change.
 
     `size` is the number of contacts, `steps` of messages; `queue` is who the current step is for
-    (None: all); `window` is the number that the next window gets; counts are contacts.
+    (None: all); `window` is the number that the next window gets; counts are contacts. `edition` is the one
+    of the rules by which the dates of those who wait for their hours were found.
     """
 
     size: int
@@ -45,6 +47,7 @@ class ShardState:
     counts: Mapping[str, int] = field(default_factory=dict)
     errors: Mapping[str, int] = field(default_factory=dict)
     done: bool = False
+    edition: int = 0
 
     @property
     def last_step(self) -> bool:
@@ -94,7 +97,7 @@ def open_window(state: ShardState, taken: Sequence[Candidate], deferred: Sequenc
     positions = {item.position for item in taken}
     retry = tuple(item for item in state.retry if item.candidate.position not in positions)
     fresh = len(taken) - (len(state.retry) - len(retry))
-    waiting = tuple(Waiting(item.candidate, item.due) for item in deferred)
+    waiting = tuple(Waiting(item.candidate, item.due, item.for_hours) for item in deferred)
     return replace(state, next=state.next + fresh, retry=retry + waiting, window=state.window + 1)
 
 

@@ -138,8 +138,10 @@ async def test_a_deferred_letter_waits_durably_and_a_crash_makes_it_neither_lost
     now, loop = engine.wiring.clock.now(), asyncio.get_running_loop()
     lease = await engine.wiring.shards.lease("dying", now=now, seconds=15, deadline=loop.time() + 15)
     turn = candidates(lease.state, limit=10, now=now)
+    execution = await engine.execution(execution_id)
+    hours = await engine.wiring.hours.hours(execution)
     prepared = await PrepareWindow(engine.wiring.contacts, engine.wiring.links)(
-        await engine.execution(execution_id), lease, turn, now=now
+        execution, lease, turn, hours=hours, now=now
     )
     soon = loop.time()
     turns = [Slot(soon, soon, 1.0), Deferred(soon + 1), Slot(soon, soon, 2.0)]

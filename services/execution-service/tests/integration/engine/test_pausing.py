@@ -220,8 +220,10 @@ async def test_a_worker_killed_before_or_during_a_pause_leaves_at_most_its_windo
     now, loop = engine.wiring.clock.now(), asyncio.get_running_loop()
     lease = await engine.wiring.shards.lease("killed", now=now, seconds=15, deadline=loop.time() + 15)
     turn = candidates(lease.state, limit=10, now=now)
+    execution = await engine.execution(execution_id)
+    hours = await engine.wiring.hours.hours(execution)
     prepared = await PrepareWindow(engine.wiring.contacts, engine.wiring.links)(
-        await engine.execution(execution_id), lease, turn, now=now
+        execution, lease, turn, hours=hours, now=now
     )
     await worker.run_shard.turn.record.open(lease, await engine.execution(execution_id), prepared)
     await worker.close()

@@ -85,8 +85,9 @@ async def opened(engine: Any, lease: ShardLease, execution_id: str, size: int = 
     execution = await engine.execution(execution_id)
     now = engine.wiring.clock.now()
     turn = candidates(lease.state, limit=size, now=now)
+    hours = await engine.wiring.hours.hours(execution)
     prepared = await PrepareWindow(engine.wiring.contacts, engine.wiring.links)(
-        execution, lease, turn, now=now
+        execution, lease, turn, hours=hours, now=now
     )
     return await recorder(engine).open(lease, execution, prepared)
 
