@@ -9,6 +9,7 @@ import pytest
 from campaign_service.application.ports import (
     Bot,
     CampaignQuery,
+    Forecast,
     Page,
     PreflightAnswer,
     PreflightQuery,
@@ -18,6 +19,7 @@ from campaign_service.domain.definition import Definition, Message, TargetAudien
 from campaign_service.domain.errors import VersionConflict
 from campaign_service.domain.search import matches
 from campaign_service.domain.template import Template
+from contracts.events.campaign import ExecutionSnapshot
 from service_kit.ports import Tx
 from service_kit.testing.fakes import (
     FixedClock,
@@ -164,6 +166,8 @@ class ScriptedPreflight:
             total_count=100, targeted=100, bots=(Bot("bot_1", "Bot", 10, 100),), testers=2
         )
         self.asked: list[PreflightQuery] = []
+        self.forecast = Forecast(100, {"OPTED_OUT": 20, "MISSING_FIELD": 5}, 8.4, 0.75)
+        self.foretold: list[tuple[ExecutionSnapshot, datetime]] = []
         self.during: Callable[[], None] = lambda: None
 
     async def ask(self, query: PreflightQuery) -> PreflightAnswer:
@@ -172,6 +176,10 @@ class ScriptedPreflight:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
+
+    async def foretell(self, org: str, snapshot: ExecutionSnapshot, *, begin: datetime) -> Forecast:
+        self.foretold.append((snapshot, begin))
+        return self.forecast
 
 
 def make_campaign(**changes: Any) -> Campaign:

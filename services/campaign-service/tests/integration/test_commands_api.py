@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -198,16 +197,15 @@ async def test_a_dry_run_answers_what_an_execution_would_meet(
     api: httpx.AsyncClient, world: Any, mongo_database: Database, create: Create
 ) -> None:
     campaign_id = await create()
-    world.preflight.answer = replace(world.preflight.answer, suppressed={"OPTED_OUT": 50})
     answer = await api.post(f"/campaigns/{campaign_id}/execute", json={"dryRun": True})
     assert answer.json() == {
         "success": True,
         "data": {
             "dryRun": True,
             "totalCount": 100,
-            "suppressed": {"OPTED_OUT": 50},
-            "estimatedDurationSeconds": 5,
-            "estimatedCost": 0,
+            "suppressed": {"OPTED_OUT": 20, "MISSING_FIELD": 5},
+            "estimatedDurationSeconds": 8,
+            "estimatedCost": 0.75,
         },
     }
     assert (await shown(api, campaign_id))["status"] == "draft"

@@ -4,11 +4,18 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from time import perf_counter
 
 import pytest
 from campaign_service.adapters.http_preflight import HttpPreflight
-from campaign_service.application.ports import Bot, PreflightAnswer, PreflightQuery
+from campaign_service.application.ports import Bot, Forecast, PreflightAnswer, PreflightQuery
+from contracts.events.campaign import (
+    AudienceDefinition,
+    ExecutionOptions,
+    ExecutionSnapshot,
+    FrozenMessage,
+)
 from service_kit.errors import DependencyDown
 
 pytestmark = pytest.mark.integration
@@ -76,6 +83,37 @@ async def test_it_asks_with_the_internal_token_and_reads_the_answer(monkeypatch:
         "samplingSeed": "camp_1",
         "botIds": ["bot_1"],
     }
+
+
+SNAPSHOT = ExecutionSnapshot(
+    messages=[FrozenMessage(id="msg_1", content="Hi {{firstName}} \u00e4")],
+    audience=AudienceDefinition(segments=["seg1"]),
+    options=ExecutionOptions(target_percentage=10),
+    sampling_seed="camp_1",
+    budget=12.5,
+)
+TOLD = {"totalCount": 100, "suppressed": {"MISSING_FIELD": 3}, "messages": 97, "seconds": 3.2, "cost": 9.7}
+
+
+async def foretell(url: str) -> Forecast:
+    preflight = HttpPreflight(url, token="internal", timeout_seconds=0.5)
+    try:
+        return await preflight.foretell("acme", SNAPSHOT, begin=datetime(2026, 6, 1, 12, tzinfo=UTC))
+    finally:
+        await preflight.close()
+
+
+async def test_a_forecast_is_asked_with_all_that_the_execution_would_carry() -> None:
+    async with server(answering("200 OK", json.dumps(TOLD).encode())) as (url, seen):
+        assert await foretell(url) == Forecast(100, {"MISSING_FIELD": 3}, 3.2, 9.7)
+    head, _, body = seen[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /internal/forecast ") and b"Bearer internal" in head
+    asked = json.loads(body)
+    assert (asked["org"], asked["begin"]) == ("acme", "2026-06-01T12:00:00+00:00")
+    assert ExecutionSnapshot.model_validate(asked["snapshot"]) == SNAPSHOT
+    async with server(answering("200 OK", json.dumps({**TOLD, "cost": -1}).encode())) as (url, _):
+        with pytest.raises(DependencyDown):
+            await foretell(url)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 from campaign_service.application.fire_schedules import fire_schedules
-from campaign_service.application.start_campaign import StartCampaign, Started, dry_run, start_campaign
+from campaign_service.application.start_campaign import (
+    DryRun,
+    StartCampaign,
+    Started,
+    dry_run,
+    start_campaign,
+)
 from campaign_service.domain.campaign import Campaign
 from campaign_service.domain.definition import Message
 from campaign_service.domain.errors import ExecutionRunning
@@ -166,14 +172,17 @@ async def test_a_dry_run_tells_what_a_start_would_meet_and_starts_nothing(
     world: Any, new_campaign: New
 ) -> None:
     before = world.campaigns.rows["camp_1"] = new_campaign()
-    world.preflight.answer = replace(world.preflight.answer, suppressed={"OPTED_OUT": 20})
     ports = {name: getattr(world, name) for name in ("campaigns", "templates", "preflight", "clock")}
     found = await dry_run("acme", "camp_1", StartCampaign(), **ports)
-    assert (found.total_count, found.suppressed, found.estimated_duration_seconds) == (
-        100,
-        {"OPTED_OUT": 20},
-        8,
+    assert found == DryRun(100, {"OPTED_OUT": 20, "MISSING_FIELD": 5}, 8, 0.75)
+    command = StartCampaign(
+        Options(target_percentage=10), scheduled_at=world.clock.now() + timedelta(hours=9)
     )
+    await dry_run("acme", "camp_1", command, **ports)
+    (plain, begin), (sampled, later) = world.preflight.foretold
+    assert (plain.options.target_percentage, begin) == (100, world.clock.now())
+    assert (sampled.options.target_percentage, later) == (10, command.scheduled_at)
+    assert [message.content for message in sampled.messages] == ["Hello"]
     assert stored(world) == before and world.outbox.events == []
     world.campaigns.rows["camp_1"] = new_campaign(definition=replace(before.definition, messages=()))
     with pytest.raises(FieldErrors, match="messages"):

@@ -21,8 +21,10 @@ from execution_service.adapters.mongo_imports import MongoImports
 from execution_service.adapters.mongo_segments import MongoSegments
 from execution_service.adapters.mongo_settings import MongoSettings
 from execution_service.adapters.telegram_get_me import TelegramGetMe
+from execution_service.application.draw_members import DrawMembers
 from execution_service.application.estimate_audiences import estimate_audiences
 from execution_service.application.fold_contacts import FoldContacts
+from execution_service.application.forecast_execution import ForecastExecution
 from execution_service.application.import_contacts import ImportContacts
 from execution_service.application.list_contacts import ListContacts
 from execution_service.application.measure_audience import MeasureAudience
@@ -79,6 +81,14 @@ class Wiring(ServiceWiring):
             fold=self.fold,
             segments=self.segments,
             catch_up_seconds=settings.catch_up_seconds,
+        )
+        self.forecast = ForecastExecution(
+            measure=self.measure,
+            draw=DrawMembers(self.chunks),
+            segments=self.segments,
+            audience=self.contacts,
+            bots=self.bots,
+            settings=self.org_settings,
         )
         self.show_audience = ShowAudience(
             campaigns=self.campaigns,

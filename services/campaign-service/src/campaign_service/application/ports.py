@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from contracts.events.campaign import CampaignStatus, CampaignType
+from contracts.events.campaign import CampaignStatus, CampaignType, ExecutionSnapshot
 from service_kit.ports import Tx
 
 from campaign_service.domain.campaign import Campaign, Statistics
@@ -149,9 +149,24 @@ class PreflightAnswer:
     suppressed: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What an execution would come to: `suppressed` tells, by code, how many of those meant would not get all
+    of it; `seconds` from its beginning to the last message (None: nobody would send)."""
+
+    total_count: int
+    suppressed: Mapping[str, int]
+    seconds: float | None
+    cost: float
+
+
 class Preflight(Protocol):
     """Asks the service that owns contacts and bots."""
 
     async def ask(self, query: PreflightQuery) -> PreflightAnswer:
         """What an execution would meet now. Raises DependencyDown when there is no answer in time."""
+        ...
+
+    async def foretell(self, org: str, snapshot: ExecutionSnapshot, *, begin: datetime) -> Forecast:
+        """What it would come to, begun at `begin` (UTC). Raises DependencyDown without an answer in time."""
         ...

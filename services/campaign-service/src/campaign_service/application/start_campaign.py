@@ -45,7 +45,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """What an execution would meet: contacts, who of them would be skipped and why, how long it takes."""
+    """What an execution would come to: who would not get it and why, how long it takes, what it costs."""
 
     total_count: int
     suppressed: dict[str, int]
@@ -143,7 +143,7 @@ async def dry_run(
     """What `start_campaign` would meet; starts nothing. Raises what it raises."""
     campaign, now = await get_campaign(org, campaign_id, campaigns=campaigns), clock.now()
     campaign.ensure_startable(test_mode=command.test_mode)
-    _scheduled(campaign, command, now=now)
+    begin = _scheduled(campaign, command, now=now) or now
     prepared = await prepare_execution(
         campaign,
         command.options,
@@ -152,5 +152,6 @@ async def dry_run(
         preflight=preflight,
         now=now,
     )
-    # Messages cost nothing until an organisation can say what they cost.
-    return DryRun(prepared.answer.total_count, dict(prepared.answer.suppressed), round(prepared.seconds), 0)
+    told = await preflight.foretell(org, prepared.snapshot, begin=begin)
+    seconds = prepared.seconds if told.seconds is None else told.seconds
+    return DryRun(told.total_count, dict(told.suppressed), round(seconds), told.cost)

@@ -57,7 +57,12 @@ def build_app(wiring: Wiring) -> FastAPI:
             campaign_audience_router(wiring.show_audience),
         ],
         internal_routers=[
-            internal_router(audience, progress.retried, token=settings.internal_token.get_secret_value())
+            internal_router(
+                audience,
+                progress.retried,
+                wiring.forecast,
+                token=settings.internal_token.get_secret_value(),
+            )
         ],
         settings=settings,
         statuses=STATUSES,

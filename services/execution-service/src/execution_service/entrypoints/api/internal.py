@@ -3,12 +3,13 @@
 import hmac
 from typing import Annotated, Any
 
-from contracts.events.campaign import AudienceDefinition, Retry
+from contracts.events.campaign import AudienceDefinition, ExecutionSnapshot, Retry
 from fastapi import APIRouter, Depends, Request
 from pydantic import Field
-from service_kit.api.envelope import RequestModel, ResponseModel
+from service_kit.api.envelope import RequestModel, ResponseModel, UtcTime
 from service_kit.auth import NotAuthenticated
 
+from execution_service.application.forecast_execution import ForecastExecution, ForecastQuery
 from execution_service.application.preflight import PreflightQuery, preflight
 from execution_service.application.retried_contacts import RetriedContacts
 from execution_service.entrypoints.api.audience import Audience
@@ -26,6 +27,24 @@ class PreflightIn(RequestModel):
     sampling_seed: str = ""
     bot_ids: list[str] = Field(default_factory=list, max_length=100)
     retry: Retry | None = None
+
+
+class ForecastIn(RequestModel):
+    """An execution as it would start at `begin`."""
+
+    org: str
+    snapshot: ExecutionSnapshot
+    begin: UtcTime
+
+
+class ForecastOut(ResponseModel):
+    """What it would come to: see `application.forecast_execution.Forecast`."""
+
+    total_count: int
+    suppressed: dict[str, int]
+    messages: int
+    cost: float
+    seconds: float | None
 
 
 class PreflightBot(ResponseModel):
@@ -50,7 +69,9 @@ class PreflightOut(ResponseModel):
     bots: list[PreflightBot]
 
 
-def internal_router(audience: Audience, retried: RetriedContacts, *, token: str) -> APIRouter:
+def internal_router(
+    audience: Audience, retried: RetriedContacts, forecast: ForecastExecution, *, token: str
+) -> APIRouter:
     """The routes, for callers that show `token`."""
 
     async def known(request: Request) -> None:
@@ -96,5 +117,11 @@ def internal_router(audience: Audience, retried: RetriedContacts, *, token: str)
                 for bot in found.bots
             ],
         )
+
+    @router.post("/forecast")
+    async def foretell(body: ForecastIn, _: Annotated[None, Depends(known)]) -> ForecastOut:
+        """What an execution would come to: a dry run."""
+        found = await forecast(ForecastQuery(body.org, body.snapshot, body.begin))
+        return ForecastOut.model_validate(found, from_attributes=True)
 
     return router
