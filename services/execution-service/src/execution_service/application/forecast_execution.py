@@ -17,7 +17,7 @@ from execution_service.application.measure_audience import MeasureAudience
 from execution_service.application.named_bots import named_bots
 from execution_service.application.ports import Bots
 from execution_service.application.ports_audience import SegmentFilters
-from execution_service.application.ports_engine import Audience
+from execution_service.application.ports_sending import Audience
 from execution_service.application.ports_settings import Settings
 from execution_service.application.resolve_rule import resolve_rule
 from execution_service.domain.audience import AudienceRule
@@ -129,7 +129,7 @@ class ForecastExecution:
     ) -> list[Course]:
         snapshot = query.snapshot
         steps = [compile_message(message) for message in snapshot.messages]
-        fields = frozenset({"timezone"}).union(*(step.fields for step in steps))
+        fields = frozenset[str]().union(*(step.fields for step in steps))
         courses: list[Course] = []
         size = max(1, _DECISIONS_AT_ONCE // len(steps))
         for begin in range(0, len(members), size):

@@ -58,7 +58,7 @@ def course(
     allowance: int | None,
 ) -> Course:
     """How it goes for a contact whom the frequency cap lets have `allowance` messages (None: any number)."""
-    zone = contact.fields.get("timezone") if contact else None
+    zone = contact.timezone if contact else None
     for sent, message in enumerate(steps):
         decision = decide(message, contact_id, contact, seed=seed, named=False)
         if isinstance(decision, str):
