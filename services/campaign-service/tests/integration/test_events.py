@@ -4,14 +4,16 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from campaign_service.application.parts import ApiParts, ConsumerParts
 from campaign_service.application.start_campaign import StartCampaign, start_campaign
 from campaign_service.domain.campaign import Campaign
 from campaign_service.entrypoints.subscriptions import subscriptions
+from contracts.catalogue import decode
 from contracts.envelope import Envelope, new_event
-from contracts.events.campaign import Totals
-from contracts.events.execution import ExecutionCompleted
+from contracts.events.campaign import Failure, Totals
+from contracts.events.execution import ExecutionCompleted, ExecutionPaused
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from service_kit.errors import AlreadyHandled, ServiceError
 from service_kit.ports import Tx
@@ -79,3 +81,31 @@ async def test_an_end_that_comes_twice_at_once_is_told_once(
     assert stored is not None and (stored.status, stored.version) == ("completed", 3)
     rows = await mongo_database["outbox"].find({"type": "campaign.completed"}).to_list(None)
     assert [row["sequence"] for row in rows] == [3]
+
+
+async def test_a_guard_rails_reason_is_shown_told_and_gone_with_the_resume(
+    api: httpx.AsyncClient,
+    parts: ApiParts,
+    consumer_parts: ConsumerParts,
+    mongo_database: Database,
+    new_campaign: New,
+) -> None:
+    await add(parts, new_campaign())
+    reason = {"code": "GUARD_CONTENT", "message": "The last 20 answers were all BAD_REQUEST"}
+    now = parts.clock.now()
+    data = ExecutionPaused(
+        campaign_id="camp_1", execution_id=await start(parts), reason=Failure(**reason), followed=2, paused_at=now
+    )  # fmt: skip
+    event = new_event(data, source="execution-service", subject="camp_1", org="acme", time=now)
+    handle = subscriptions(consumer_parts)[ExecutionPaused]
+    answers = await asyncio.gather(handle(event), handle(event), return_exceptions=True)
+    assert [type(answer) for answer in answers if answer is not None] == [AlreadyHandled]
+    shown = (await api.get("/campaigns/camp_1")).json()["data"]
+    assert (shown["status"], shown["pauseReason"]) == ("paused", reason)
+    rows = await mongo_database["outbox"].find({"type": "campaign.paused"}).to_list(None)
+    assert [decode(bytes(row["value"])).data.public()["reason"] for row in rows] == [reason]
+    same = await api.put("/campaigns/camp_1", json={"name": shown["name"], "pauseReason": None})
+    assert same.json()["data"]["pauseReason"] == reason, "read only"
+    assert (await api.post("/campaigns/camp_1/resume")).status_code == 200
+    shown = (await api.get("/campaigns/camp_1")).json()["data"]
+    assert (shown["status"], shown["pauseReason"]) == ("active", None)

@@ -15,8 +15,15 @@ from execution_service.domain.org_settings import GuardRails, OrgSettings
 from execution_service.domain.outcomes import Back, Candidate, Final, status_of
 from hypothesis import given
 from hypothesis import strategies as st
-from service_kit.ports import Tx
-from service_kit.testing.fakes import FixedClock, InMemoryOutbox, InMemoryTransactions, staged
+from service_kit.ports import Transactions, Tx
+from service_kit.testing.fakes import (
+    Died,
+    DyingTransactions,
+    FixedClock,
+    InMemoryOutbox,
+    InMemoryTransactions,
+    staged,
+)
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 RAILS = GuardRails(blocked_percent=10, blocked_of=500, equal_errors=20)
@@ -127,9 +134,13 @@ class World:
         self.answers_are = answers((20, "BAD_REQUEST"))
         self.meanwhile: Execution | None = None
         self.collide = 0
-        self.guard = GuardExecution(
+        self.guard = self.worker(InMemoryTransactions())
+
+    def worker(self, transactions: Transactions) -> GuardExecution:
+        """The guard as one worker has it."""
+        return GuardExecution(
             settings=self, executions=self, shards=self, ledger=self,  # type: ignore[arg-type]
-            transactions=InMemoryTransactions(), outbox=self.outbox, clock=self.clock,
+            transactions=transactions, outbox=self.outbox, clock=self.clock,
         )  # fmt: skip
 
     async def of(self, org: str) -> OrgSettings:
@@ -168,6 +179,17 @@ async def test_an_execution_is_held_once_with_one_event_that_says_why_and_what_i
     [event] = world.outbox.events
     assert isinstance(event.data, ExecutionPaused)
     assert (event.data.reason.code, event.data.followed, event.subject) == ("GUARD_CONTENT", 3, "camp_1")
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before its commit", "after it"])
+async def test_a_worker_that_dies_as_it_holds_leaves_one_pause_with_one_event(after: bool) -> None:
+    world = World()
+    dying = world.worker(DyingTransactions(InMemoryTransactions(), lives=0, after=after))
+    with pytest.raises(Died):
+        await dying(world.execution, [answer("BAD_REQUEST")])
+    assert (world.execution.status == "paused") is after
+    assert await world.decide() is not after
+    assert world.execution.status == "paused" and len(world.outbox.events) == 1
 
 
 async def test_what_was_resumed_while_somebody_decided_goes_on() -> None:

@@ -18,6 +18,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from contracts.catalogue import decode
 from contracts.events.delivery import TallyRow
+from contracts.events.statistics import CampaignStatistics
 from contracts.ids import new_id
 from service_kit.testing.waiting import eventually
 
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.integration
 
 DATABASE = "stats-service"
 SHARDS, WINDOWS = 4, 40
+PRICE = 0.25
 PATIENCE = 100
 """A process killed in a transaction leaves it open for up to a minute, and its successor waits for the documents."""
 
@@ -79,6 +81,8 @@ def make_history(events: Any, seed: int) -> History:
     history.events.append(("campaign-events", events.created(history.campaign)))
     history.events.append(("execution-events", events.planned(SHARDS, **ids)))
     history.totals["tasksTotal"] = SHARDS
+    prices = [("audience-events", events.settings(price, revision=n)) for n, price in ((1, 9), (2, PRICE))]
+    history.events += [*prices, *prices]
     for window in range(WINDOWS):
         for shard in range(SHARDS):
             rows = []
@@ -180,8 +184,11 @@ async def _the_minutes_and_the_last_announcement_agree(database: Any, history: H
     assert sum(row["sent"] for row in rows) == history.totals["sent"]
     assert sum(row["skipped"] for row in rows) == history.totals["skipped"]
 
-    async def last_told() -> int:
-        told = await database["outbox"].find({"key": history.campaign}).to_list(None)
-        return max((decode(bytes(row["value"])).data.statistics.messages_sent for row in told), default=0)
+    async def last_told() -> tuple[int, float]:
+        rows = await database["outbox"].find({"key": history.campaign}).to_list(None)
+        told = [decode(bytes(row["value"])).data for row in rows]
+        last = max(told, key=lambda data: data.revision).statistics if told else CampaignStatistics()
+        return last.messages_sent, last.total_cost
 
-    await eventually(last_told, lambda sent: sent == history.totals["sent"])
+    sent = history.totals["sent"]
+    await eventually(last_told, lambda now: now == (sent, sent * PRICE))

@@ -116,6 +116,7 @@ def client(gateway: Stack, services: dict[str, StandIn]) -> Iterator[httpx.Clien
         ("/segments/seg123", "execution"),
         ("/bots", "execution"),
         ("/settings", "execution"),
+        ("/settings", "execution"),
         ("/telegram/hook", "execution"),
         ("/campaigns/camp_1/statistics?period=7d", "stats"),
         ("/conversions", "stats"),
