@@ -8,14 +8,26 @@ from typing import Any
 
 import pytest
 from contracts.envelope import encode, new_event
-from contracts.events.campaign import CampaignCreated, CampaignDeleted, Failure, Totals
+from contracts.events.campaign import (
+    AudienceDefinition,
+    Button,
+    CampaignCreated,
+    CampaignDeleted,
+    CampaignResumed,
+    CampaignStarted,
+    ExecutionOptions,
+    ExecutionSnapshot,
+    Failure,
+    FrozenMessage,
+    Totals,
+)
 from contracts.events.delivery import DeliveryRecorded, TallyRow
 from contracts.events.execution import ExecutionCompleted, ExecutionFailed, ExecutionPlanned
 from contracts.events.settings import GuardRails, SettingsChanged
 from service_kit.ports import Tx
 from service_kit.testing.fakes import staged
 from stats_service.application.ports import Announced, Bounds, Owner, Partition, PositionMoved, Record
-from stats_service.domain.facts import CampaignSeen, PriceSet
+from stats_service.domain.facts import CampaignSeen, FrozenLink, PriceSet
 from stats_service.domain.fold import Changes, ExecutionState, Known, ShardKey, ShardState
 from stats_service.domain.numbers import Counts, Numbers
 
@@ -38,6 +50,7 @@ class InMemoryStats:
     campaigns: dict[str, CampaignSeen] = field(default_factory=dict)
     prices: dict[str, PriceSet] = field(default_factory=dict)
     repriced: set[str] = field(default_factory=set)
+    links: dict[tuple[str, str], FrozenLink] = field(default_factory=dict)
 
     async def all(self) -> Mapping[Partition, int]:
         return dict(self.offsets)
@@ -64,7 +77,12 @@ class InMemoryStats:
     async def apply(self, tx: Tx, changes: Changes) -> None:
         staged(tx, lambda: self._apply(changes))
 
+    async def get(self, execution: str, link: str) -> FrozenLink | None:
+        return self.links.get((execution, link))
+
     def _apply(self, changes: Changes) -> None:
+        for link in changes.links:
+            self.links.setdefault((link.execution, link.link), link)
         self.shards |= changes.shards
         self.executions |= changes.executions
         for seen in changes.campaigns.values():
@@ -224,6 +242,39 @@ def created_event(
     return encode(event)
 
 
+def _snapshot(*rows: Sequence[str]) -> ExecutionSnapshot:
+    """One message, with a button for each of the URLs."""
+    buttons = [[Button(text="Go", url=url) for url in row] for row in rows]
+    return ExecutionSnapshot(
+        messages=[FrozenMessage(id="msg_1", content="Hi", buttons=buttons)],
+        audience=AudienceDefinition(),
+        options=ExecutionOptions(),
+        sampling_seed="s",
+    )
+
+
+def started_event(*rows: Sequence[str], org: str = "acme", sequence: int = 2, **changes: Any) -> bytes:
+    """`campaign.started` with rows of buttons to these URLs."""
+    given = {"campaign_id": "camp_1", "execution_id": "exec_1", "started_at": NOW} | changes
+    data = CampaignStarted(name="A", type="message", status="active", snapshot=_snapshot(*rows), **given)
+    return encode(
+        new_event(
+            data, source="campaign-service", subject=data.campaign_id, org=org, time=NOW, sequence=sequence
+        )
+    )
+
+
+def resumed_event(*rows: Sequence[str], sequence: int = 4, **changes: Any) -> bytes:
+    """`campaign.resumed`, with other buttons when there are any."""
+    data = CampaignResumed(
+        campaign_id="camp_1", execution_id="exec_1", name="A", type="message", status="active",
+        snapshot=_snapshot(*rows) if rows else None, resumed_at=NOW, **changes,
+    )  # fmt: skip
+    return encode(
+        new_event(data, source="campaign-service", subject="camp_1", org="acme", time=NOW, sequence=sequence)
+    )
+
+
 def deleted_event(campaign: str = "camp_1", *, sequence: int = 2, name: str = "A") -> bytes:
     """`campaign.deleted`."""
     data = CampaignDeleted(
@@ -272,6 +323,8 @@ class Events:
     completed: Callable[..., bytes] = completed_event
     created: Callable[..., bytes] = created_event
     deleted: Callable[..., bytes] = deleted_event
+    started: Callable[..., bytes] = started_event
+    resumed: Callable[..., bytes] = resumed_event
     settings: Callable[..., bytes] = settings_event
     changed: Callable[[bytes, str, Any], bytes] = changed
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 
 import stamina
+from contracts.tracking import TrackingKeys
 from fastapi import FastAPI
 from service_kit.api.app import create_api
 from service_kit.kafka.consumer import RetryPolicy
@@ -16,19 +17,24 @@ from service_kit.wiring import ServiceWiring
 from stats_service.adapters.faust_source import FaustSource
 from stats_service.adapters.kafka_log import KafkaLog
 from stats_service.adapters.mongo_ledger import MongoLedger
+from stats_service.adapters.mongo_links import MongoLinks
 from stats_service.adapters.mongo_numbers import MongoNumbers
 from stats_service.adapters.mongo_positions import MongoPositions
 from stats_service.application.announce_statistics import announce_statistics
 from stats_service.application.catch_up import CatchUp
 from stats_service.application.fold_batch import fold_batch
+from stats_service.application.follow_link import follow_link
 from stats_service.application.get_statistics import get_statistics
+from stats_service.application.keep_clicks import KeepClicks
 from stats_service.application.ports import Record
 from stats_service.domain.numbers import Overview, Performance
 from stats_service.entrypoints.aggregator import Aggregator, Progress
 from stats_service.entrypoints.api.statistics import EXAMPLES, statistics_router
+from stats_service.entrypoints.api.tracking import tracking_router
 from stats_service.entrypoints.errors import STATUSES
 from stats_service.entrypoints.parts import announce_for_ever, catch_up_for_ever, fold_for_ever
 from stats_service.entrypoints.subscriptions import TOPICS
+from stats_service.metrics import CLICKS
 from stats_service.settings import Settings
 
 SERVICE = "stats-service"
@@ -46,6 +52,15 @@ class Wiring(ServiceWiring):
         self.ledger = MongoLedger(self.database, clock=self.clock)
         self.positions = MongoPositions(self.database)
         self.numbers = MongoNumbers(self.database)
+        self.links = MongoLinks(self.database)
+        self.clicks = KeepClicks(
+            transactions=self.transactions,
+            outbox=self.outbox,
+            waiting=settings.clicks_waiting,
+            patience_seconds=settings.click_patience_seconds,
+            retry_seconds=settings.consumer_retry_seconds,
+            told=lambda result, count: CLICKS.labels(result=result).inc(count),
+        )
 
     async def prepare(self) -> None:
         """Create the indexes; a database that is away is waited for."""
@@ -71,9 +86,17 @@ def build_api(wiring: Wiring) -> FastAPI:
             pause=asyncio.sleep,
         )
 
+    follow = partial(
+        follow_link,
+        keys=TrackingKeys(wiring.settings.tracking_keys.get_secret_value()),
+        links=wiring.links,
+        clicks=wiring.clicks,
+        clock=wiring.clock,
+        pause=asyncio.sleep,
+    )
     return create_api(
         title=SERVICE,
-        routers=[statistics_router(get)],
+        routers=[statistics_router(get), tracking_router(follow)],
         settings=wiring.settings,
         statuses=STATUSES,
         examples=EXAMPLES,
@@ -169,7 +192,8 @@ def run_api() -> None:
     process = _Process()
 
     async def prepare() -> Mapping[str, Part]:
-        return {"api": api_part(build_api(await process.wiring()), process.settings)}
+        wiring = await process.wiring()
+        return {"api": api_part(build_api(wiring), process.settings), "clicks": wiring.clicks.run}
 
     run_process("stats-api", process.settings, prepare=prepare, ready=process.ready, close=process.close)
 

@@ -16,4 +16,9 @@ RESETS = Counter(
     "campaigns_stats_position_resets_total", "Positions beyond the end of their partition, started again."
 )
 CAUGHT_UP = Counter("campaigns_stats_caught_up_total", "Partitions that stood still and were brought up.")
+CLICKS = Counter(
+    "campaigns_stats_clicks_total",
+    "Clicks on tracking links, by what became of them: stored, lost.",
+    ["result"],
+)
 ANNOUNCED = Counter("campaigns_stats_announced_total", "Announcements of a campaign's statistics.")

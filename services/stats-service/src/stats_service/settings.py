@@ -1,11 +1,19 @@
 """The service's settings, beside those that every service has."""
 
+from contracts.tracking import TrackingKeys
+from pydantic import Field, SecretStr, field_validator
 from service_kit.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
     """See the README for what each is."""
 
+    tracking_keys: SecretStr
+    """Those that execution-service signs links with: all of them are read."""
+    click_patience_seconds: float = Field(default=0.5, gt=0)
+    """How long who clicks waits for the click to be stored."""
+    clicks_waiting: int = Field(default=20_000, ge=1)
+    """Clicks that may wait for the database."""
     fold_batch: int = 1_000
     """Messages folded at once, at most."""
     source_waiting: int = 2_000
@@ -20,3 +28,9 @@ class Settings(ServiceSettings):
     """A campaign's statistics are announced at most once in this time."""
     announce_poll_seconds: float = 0.2
     announce_limit: int = 200
+
+    @field_validator("tracking_keys")
+    @classmethod
+    def _keys_read(cls, value: SecretStr) -> SecretStr:
+        TrackingKeys(value.get_secret_value())
+        return value

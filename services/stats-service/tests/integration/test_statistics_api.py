@@ -1,5 +1,6 @@
 """GET /campaigns/:id/statistics on real MongoDB: who may ask, and what is answered."""
 
+import base64
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -46,6 +47,7 @@ async def wiring(mongo_url: str, mongo_database: Any) -> AsyncIterator[Wiring]:
         kafka_bootstrap_servers="127.0.0.1:1",
         mongo_url=mongo_url,
         jwt_secret=SECRET,
+        tracking_keys=f"k1:{base64.b64encode(bytes(32)).decode()}",
         jwt_algorithms=["HS256"],
     )
     wiring = Wiring(settings, database=mongo_database.name)

@@ -13,6 +13,7 @@ from service_kit.mongo.transactions import MongoTransactions
 from service_kit.ports import Tx
 from service_kit.testing.fakes import InMemoryTransactions
 from stats_service.adapters.mongo_ledger import MongoLedger
+from stats_service.adapters.mongo_links import MongoLinks
 from stats_service.adapters.mongo_numbers import MongoNumbers
 from stats_service.adapters.mongo_positions import MongoPositions
 from stats_service.application.fold_batch import Batch, Folded, fold_batch
@@ -37,6 +38,7 @@ class Store:
     positions: Any
     ledger: Any
     numbers: Any
+    links: Any
 
     async def fold(self, batch: Batch) -> Folded:
         await self.positions.read(batch.partition)
@@ -48,7 +50,7 @@ class Store:
 @pytest.fixture(params=["fake", "mongo"])
 async def store(request: pytest.FixtureRequest, stats: Any, mongo_database: Any) -> Store:
     if request.param == "fake":
-        return Store(InMemoryTransactions(), stats, stats, stats)
+        return Store(InMemoryTransactions(), stats, stats, stats, stats)
     return await _mongo(mongo_database)
 
 
@@ -56,7 +58,7 @@ async def _mongo(database: Any) -> Store:
     ledger = MongoLedger(database, clock=SystemClock())
     await ledger.prepare()
     transactions = MongoTransactions(database.client, timeout=10)
-    return Store(transactions, MongoPositions(database), ledger, MongoNumbers(database))
+    return Store(transactions, MongoPositions(database), ledger, MongoNumbers(database), MongoLinks(database))
 
 
 @pytest.fixture
@@ -281,3 +283,18 @@ async def test_two_instances_that_fold_the_same_batches_at_once_count_them_once(
     await asyncio.gather(*map(instance, stores))
     assert await stores[0].numbers.counts("camp_1") == Counts(sent=40, delivered=40)
     assert await stores[0].positions.read(PARTITION) == 39
+
+
+async def test_links_are_kept_once_for_every_life_of_an_execution_in_whatever_order_they_come(
+    store: Store, events: Any
+) -> None:
+    mended = events.resumed(["https://b.example"], sequence=4)
+    started = events.started(["https://a.example"], sequence=2)
+    await fold_each(store, [events.created(), mended, started, mended, started])
+    facts: list[Any] = [read_fact(raw) for raw in (started, mended)]
+    [one], [two] = (fact.links for fact in facts)
+    assert await store.links.get("exec_1", one.link) == one
+    assert await store.links.get("exec_1", two.link) == two
+    assert (await store.links.get("exec_1", two.link)).url == "https://b.example"
+    assert await store.links.get("exec_2", one.link) is None
+    assert await store.links.get("exec_1", "00" * 8) is None

@@ -50,6 +50,24 @@ def test_the_parts_of_each_fact_come_from_the_event(events: Any) -> None:
     assert (fact.shard, fact.window, fact.shard_completed, fact.rows[0].count) == (2, 7, True, 1)
 
 
+def test_the_links_of_an_execution_come_with_its_messages(events: Any) -> None:
+    rows = (["https://a.example", "https://b.example"], ["https://a.example"])
+    fact = read_fact(events.started(*rows, test_mode=True))
+    assert isinstance(fact, CampaignSeen)
+    assert [(link.button, link.url) for link in fact.links] == [
+        (0, "https://a.example"), (1, "https://b.example"), (2, "https://a.example"),
+    ]  # fmt: skip
+    assert len({link.link for link in fact.links}) == 3
+    assert {
+        (link.execution, link.campaign, link.org, link.message, link.test_mode) for link in fact.links
+    } == {("exec_1", "camp_1", "acme", "msg_1", True)}
+    mended = read_fact(events.resumed(["https://c.example"]))
+    resumed = read_fact(events.resumed())
+    assert isinstance(mended, CampaignSeen) and isinstance(resumed, CampaignSeen)
+    assert [link.url for link in mended.links] == ["https://c.example"]
+    assert resumed.links == ()
+
+
 @pytest.mark.parametrize(
     ("text", "moment"),
     [

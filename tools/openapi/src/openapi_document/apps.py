@@ -46,7 +46,7 @@ def documents() -> Mapping[str, dict[str, Any]]:
 async def _documents() -> Mapping[str, dict[str, Any]]:
     settings = ServiceSettings(**_NOWHERE)
     execution = ExecutionWiring(ExecutionSettings(**_NOWHERE, **_MORE))
-    stats = StatsWiring(StatsSettings(**_NOWHERE))
+    stats = StatsWiring(StatsSettings(**_NOWHERE, tracking_keys=_MORE["encryption_keys"]))
     try:
         return {
             "campaign": campaign_app(cast(ApiParts, _NoParts()), settings).openapi(),

@@ -31,6 +31,7 @@ TAGS = {
     "campaigns": "Define campaigns, run them, follow them.",
     "templates": "Texts that several campaigns share.",
     "statistics": "What came of a campaign.",
+    "tracking": "The links behind the buttons of messages.",
     "contacts": "The people that campaigns reach.",
     "segments": "Groups of contacts.",
     "bots": "The Telegram bots that send.",

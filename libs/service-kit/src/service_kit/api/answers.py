@@ -23,6 +23,7 @@ HEADERS = {
     "ETag": "Version",
     "Idempotency-Replayed": "Replayed",
     "Cache-Control": "NotStored",
+    "Location": "Location",
 }
 """Headers of answers, and what each is called among the document's components."""
 SUCCESS = "2XX"

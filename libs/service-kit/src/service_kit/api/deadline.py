@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service_kit.api.errors import failure
+from service_kit.api.log_path import log_path
 from service_kit.errors import DependencyDown
 from service_kit.logging import get_logger
 
@@ -68,7 +69,7 @@ class Deadline:
         except TimeoutError:
             if began:
                 raise
-            log.warning("request.deadline", method=scope["method"], path=scope["path"])
+            log.warning("request.deadline", method=scope["method"], path=log_path(scope))
             answer = failure(Request(scope), 503, DependencyDown.code, DependencyDown().message)
             await answer(scope, receive, send)
 

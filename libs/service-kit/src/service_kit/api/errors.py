@@ -11,6 +11,7 @@ from pymongo.errors import PyMongoError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from service_kit.api.log_path import log_path
 from service_kit.auth import NotAuthenticated, RoleTooLow
 from service_kit.errors import DependencyDown, Detail, FieldErrors, ServiceError
 from service_kit.idempotency.keys import KeyInFlight, KeyReused
@@ -149,7 +150,7 @@ async def _on_timeout(request: Request, _error: Exception) -> JSONResponse:
 
 def unforeseen(request: Request, error: Exception) -> JSONResponse:
     """The answer to a bug: logged with everything, told with nothing."""
-    log.error("request.failed", path=request.url.path, exc_info=error)
+    log.error("request.failed", path=log_path(request.scope), exc_info=error)
     return failure(
         request, 500, "INTERNAL", "something went wrong on our side; the request id finds it in the logs"
     )

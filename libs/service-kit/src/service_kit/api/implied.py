@@ -19,7 +19,7 @@ DESCRIPTIONS = {
     400: "Malformed JSON, or a parameter that is out of range.",
     401: "No valid token.",
     403: "The token's role does not allow it.",
-    404: "Not in your organisation.",
+    404: "There is none, or not in your organisation.",
     409: "It does not fit the present state.",
     412: "`If-Match` names another version than the present one.",
     413: "The body is over the limit.",
@@ -36,7 +36,9 @@ HEADER_COMPONENTS: dict[str, Json] = {
     "ETag": {"description": "The version, for `If-Match`.", "schema": {"type": "string"}, "example": '"3"'},
     "Idempotency-Replayed": {"description": "`true` when this is the first answer again.",
                              "schema": {"type": "string", "const": "true"}},
-    "Cache-Control": {"description": "`no-store`: the answer holds a secret.", "schema": {"type": "string"}},
+    "Cache-Control": {"description": "`no-store`: this answer is for this request alone.",
+                      "schema": {"type": "string"}},
+    "Location": {"description": "Where to go on.", "schema": {"type": "string", "format": "uri"}},
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service_kit.api.errors import failure, unforeseen
+from service_kit.api.log_path import log_path
 from service_kit.logging import get_logger
 from service_kit.metrics import REQUESTS
 
@@ -60,7 +61,7 @@ def _note(scope: Scope, status: int, seconds: float) -> None:
     route: Any = scope.get("route")
     path = getattr(route, "path", "none")
     REQUESTS.labels(method=scope["method"], route=path, status=str(status)).observe(seconds)
-    log.info("request.served", method=scope["method"], route=path, path=scope["path"],
+    log.info("request.served", method=scope["method"], route=path, path=log_path(scope),
              status=status, seconds=round(seconds, 4))  # fmt: skip
 
 

@@ -114,8 +114,8 @@ def operations(document: Json) -> Iterator[Json]:
 
 
 def success_of(operation: Json) -> Json:
-    """The successful answer."""
-    found: Json = next(answer for status, answer in operation["responses"].items() if status[0] == "2")
+    """The successful answer: a redirect is one, too."""
+    found: Json = next(answer for status, answer in operation["responses"].items() if status[0] in "23")
     return found
 
 
@@ -143,7 +143,7 @@ def _complete_operation(operation: Json, shared: Json) -> None:
             _add_answer(known, answer, shared)
     for status, answer in responses.items():
         if "$ref" not in answer:
-            if status[0] != "2":
+            if status[0] not in "23":
                 answer["description"] = DESCRIPTIONS[int(status)]
             headers = answer.setdefault("headers", {})
             headers["X-Request-Id"] = header_reference("X-Request-Id")

@@ -6,6 +6,7 @@ minutes    {_id: campaign/minute/message[/variation], campaignId, minute, messag
 shards     {_id: execution:shard, windows [[first, last]…], completed, at}
 executions {_id: execution, planned, ended, end {completed, at (ms), failed} | null, at}
 campaigns  {_id: campaign, org, name (empty once deleted), sequence, deleted}
+links      see mongo_links
 prices     {_id: org, costPerMessage, revision, dirty (its campaigns do not show it yet)}
 
 States of shards and executions are forgotten after `REMEMBER`: longer than Kafka keeps an event, so no
@@ -24,6 +25,7 @@ from service_kit.mongo.client import Collection, Database, Document, Session
 from service_kit.mongo.transactions import session_of
 from service_kit.ports import Tx
 
+from stats_service.adapters.mongo_links import LINKS, keep_link
 from stats_service.domain.facts import CampaignSeen, End, PriceSet
 from stats_service.domain.fold import Changes, ExecutionState, Known, MinuteKey, ShardKey, ShardState
 from stats_service.domain.numbers import Counts, Numbers
@@ -41,6 +43,7 @@ class MongoLedger:
         self._shards = database["shards"]
         self._executions = database["executions"]
         self._campaigns = database["campaigns"]
+        self._links = database[LINKS]
         self._prices = database["prices"]
         self._clock = clock
 
@@ -76,6 +79,7 @@ class MongoLedger:
         )
         await _write(self._numbers, [_add_numbers(*item) for item in changes.numbers.items()], session)
         await _write(self._minutes, [_add_minute(*item) for item in changes.minutes.items()], session)
+        await _write(self._links, [keep_link(link) for link in changes.links], session)
         await self._see(changes.campaigns, session)
         await self._price(changes.prices, session)
 

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from service_kit.errors import Retryable
 from service_kit.ports import Tx
 
+from stats_service.domain.facts import FrozenLink
 from stats_service.domain.fold import Changes, Known, ShardKey
 from stats_service.domain.numbers import Counts, Numbers
 
@@ -135,6 +136,14 @@ class Campaigns(Protocol):
 
     async def owner_of(self, campaign: str) -> Owner | None:
         """Whose the campaign is; None while no event told of it."""
+        ...
+
+
+class Links(Protocol):
+    """Where the buttons of executions lead."""
+
+    async def get(self, execution: str, link: str) -> FrozenLink | None:
+        """The link; None while no event told of it."""
         ...
 
 

@@ -1,15 +1,17 @@
 """From a message's bytes to a fact."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contracts.catalogue import decode, event_type
 from contracts.envelope import Envelope, MalformedEvent, UnknownEventType
-from contracts.events.campaign import CampaignDeleted, CampaignEvent
+from contracts.events.campaign import CampaignDeleted, CampaignEvent, CampaignResumed, CampaignStarted
 from contracts.events.delivery import DeliveryRecorded, FastDelivery, FastTallyRow, decode_fast
 from contracts.events.execution import ExecutionCompleted, ExecutionFailed
 from contracts.events.execution import ExecutionPlanned as PlannedEvent
 from contracts.events.settings import SettingsChanged
+from contracts.tracking import links_of
 
 from stats_service.domain.facts import (
     CampaignSeen,
@@ -17,6 +19,7 @@ from stats_service.domain.facts import (
     ExecutionEnded,
     ExecutionPlanned,
     Fact,
+    FrozenLink,
     Outcome,
     PriceSet,
     TallyRow,
@@ -57,6 +60,7 @@ def _other(event: Envelope[Any]) -> Fact | None:
             name="" if deleted else data.name,
             sequence=_sane(event.sequence or 0, "sequence"),
             deleted=deleted,
+            links=tuple(_links(data, event.orgid)),
         )
     if isinstance(data, SettingsChanged):
         return PriceSet(event.orgid, data.cost_per_message, _sane(data.revision, "data.revision"))
@@ -67,6 +71,24 @@ def _other(event: Envelope[Any]) -> Fact | None:
             data.campaign_id, event.orgid, data.execution_id, _sane(data.shards, "data.shards")
         )
     return ExecutionEnded(data.campaign_id, event.orgid, data.execution_id, _end(data))
+
+
+def _links(data: CampaignEvent, org: str) -> Iterator[FrozenLink]:
+    """Of the messages that an execution begins, or goes on, with."""
+    if not isinstance(data, (CampaignStarted, CampaignResumed)) or data.snapshot is None:
+        return
+    for message in data.snapshot.messages:
+        for link in links_of(message):
+            yield FrozenLink(
+                execution=data.execution_id,
+                link=link.link_id,
+                campaign=data.campaign_id,
+                org=org,
+                message=link.message_id,
+                button=link.button,
+                url=link.url,
+                test_mode=data.test_mode,
+            )
 
 
 def _end(data: ExecutionCompleted | ExecutionFailed) -> End:

@@ -2,6 +2,7 @@
 
 ServiceError
 ├── CampaignNotFound        no such campaign in the caller's organisation, or a deleted one and no admin
+├── LinkNotFound            the token is not one of ours
 └── ParameterNotAvailable   a query parameter that statistics do not take
 """
 
@@ -10,6 +11,12 @@ from service_kit.errors import ServiceError
 
 class CampaignNotFound(ServiceError):
     """There is no such campaign."""
+
+    code = "NOT_FOUND"
+
+
+class LinkNotFound(ServiceError):
+    """There is no such link."""
 
     code = "NOT_FOUND"
 

@@ -66,14 +66,32 @@ class ExecutionEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class FrozenLink:
+    """Where a button of an execution leads: (execution, link) names it for ever. `button` counts from 0."""
+
+    execution: str
+    link: str
+    campaign: str
+    org: str
+    message: str
+    button: int
+    url: str
+    test_mode: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CampaignSeen:
-    """A campaign as of `sequence`, its version. A deleted one has no name any more."""
+    """A campaign as of `sequence`, its version. A deleted one has no name any more.
+
+    `links` are those of the messages that an execution was given with this version.
+    """
 
     campaign: str
     org: str
     name: str
     sequence: int
     deleted: bool = False
+    links: tuple[FrozenLink, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

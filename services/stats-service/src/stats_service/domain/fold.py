@@ -17,6 +17,7 @@ from stats_service.domain.facts import (
     ExecutionEnded,
     ExecutionPlanned,
     Fact,
+    FrozenLink,
     PriceSet,
     WindowRecorded,
 )
@@ -66,11 +67,12 @@ class Known:
 
 @dataclass(slots=True)
 class Changes:
-    """What a batch changes: new states (to be set) and increments (to be added)."""
+    """What a batch changes: new states (to be set), increments (to be added), links (to be kept)."""
 
     shards: dict[ShardKey, ShardState] = field(default_factory=dict)
     executions: dict[str, ExecutionState] = field(default_factory=dict)
     campaigns: dict[str, CampaignSeen] = field(default_factory=dict)
+    links: list[FrozenLink] = field(default_factory=list)
     prices: dict[str, PriceSet] = field(default_factory=dict)
     numbers: dict[str, Numbers] = field(default_factory=dict)
     minutes: dict[MinuteKey, Counts] = field(default_factory=dict)
@@ -137,6 +139,7 @@ def _campaign(fact: CampaignSeen, changes: Changes) -> bool:
     before = changes.campaigns.get(fact.campaign)
     if before is None or before.sequence < fact.sequence:
         changes.campaigns[fact.campaign] = fact
+    changes.links += fact.links  # whatever the order: a link never changes
     return True
 
 

@@ -1,0 +1,149 @@
+"""GET /t/:token on real MongoDB: redirects, keys in turn, a database that is away."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from contracts.envelope import decode_as
+from contracts.events.engagement import EngagementClicked
+from contracts.ids import new_id
+from contracts.tracking import Tracked, TrackingKeys
+from pymongo.uri_parser import parse_uri
+from service_kit.testing.proxy import Proxy
+from service_kit.testing.waiting import eventually
+from stats_service.application.fold_batch import Batch, fold_batch
+from stats_service.application.ports import Partition
+from stats_service.application.read_fact import read_fact
+from stats_service.bootstrap import Wiring, build_api
+from stats_service.settings import Settings
+from structlog.testing import capture_logs
+
+pytestmark = pytest.mark.integration
+
+ONE, TWO = (f"k{n}:{base64.b64encode(bytes([n]) * 32).decode()}" for n in (1, 2))
+EXECUTION, CONTACT = new_id("exec"), new_id("con")
+URLS = ["https://shop.example/sale?a=1&b=[2]#c", "http://shop.example"]
+
+
+@asynccontextmanager
+async def serving(
+    mongo_url: str, database: Any, keys: str
+) -> AsyncIterator[tuple[Wiring, httpx.AsyncClient]]:
+    """The API on `database`, with the part that stores clicks."""
+    settings = Settings(
+        kafka_bootstrap_servers="127.0.0.1:1", mongo_url=mongo_url, mongo_timeout_ms=500, request_timeout_seconds=1,
+        jwt_secret="a-secret-of-the-tests-that-is-long-enough", tracking_keys=keys, click_patience_seconds=0.3,
+    )  # fmt: skip
+    wiring = Wiring(settings, database=database.name)
+    await wiring.prepare()
+    keeping = asyncio.create_task(wiring.clicks.run())
+    transport = httpx.ASGITransport(app=build_api(wiring), raise_app_exceptions=False)
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://stats/api/v1") as client:
+            yield wiring, client
+    finally:
+        keeping.cancel()
+        await asyncio.wait({keeping})
+        await wiring.close()
+
+
+async def heard_of(wiring: Wiring, raw: bytes) -> list[str]:
+    """Have the execution's links stored; their ids."""
+    partition, fact = Partition("campaign-events", 0), read_fact(raw)
+    assert fact is not None
+    before = await wiring.positions.read(partition)
+    await fold_batch(
+        Batch(partition, before + 1, before + 1, [(before + 1, fact)]),
+        transactions=wiring.transactions, positions=wiring.positions, ledger=wiring.ledger,
+    )  # fmt: skip
+    return [link.link for link in fact.links]  # type: ignore[union-attr]
+
+
+def path_of(keys: str, link: str) -> str:
+    return f"/t/{TrackingKeys(keys).sign(Tracked(EXECUTION, link, CONTACT))}"
+
+
+async def clicks(database: Any) -> list[EngagementClicked]:
+    rows = await database["outbox"].find({"topic": "engagement-events"}).sort("_id").to_list(None)
+    return [decode_as(EngagementClicked, row["value"]).data for row in rows]
+
+
+async def test_a_button_leads_on_and_each_click_is_in_the_outbox(
+    mongo_url: str, mongo_database: Any, events: Any
+) -> None:
+    async with serving(mongo_url, mongo_database, ONE) as (wiring, client):
+        links = await heard_of(wiring, events.started(URLS, execution_id=EXECUTION, test_mode=True))
+        with capture_logs() as logs:
+            for link, url in zip(links, URLS, strict=True):
+                answer = await client.get(path_of(ONE, link), follow_redirects=False)
+                assert (answer.status_code, answer.headers["Location"]) == (302, url)
+                assert answer.headers["Cache-Control"] == "no-store"
+                assert answer.content == b""
+        served = [line for line in logs if line["event"] == "request.served"]
+        assert {line["path"] for line in served} == {"/t/{token}"}
+        told = await clicks(mongo_database)
+        assert [(click.button, click.url, click.contact_id) for click in told] == [
+            (0, URLS[0], CONTACT), (1, URLS[1], CONTACT),
+        ]  # fmt: skip
+        assert all(click.test_mode and click.execution_id == EXECUTION for click in told)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["https://evil.example", "//evil.example", "k1.AAAA", "x" * 512, "x" * 513, "%0d%0aLocation:%20https://evil.example",
+     "%00", "k1.é"],
+)  # fmt: skip
+async def test_what_is_no_token_is_404_without_a_word_more(
+    mongo_url: str, mongo_database: Any, path: str
+) -> None:
+    async with serving(mongo_url, mongo_database, ONE) as (_, client):
+        for told in (path, f"{path}?url=https://evil.example"):
+            answer = await client.get(f"/t/{told}", follow_redirects=False)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
+            assert answer.json()["error"]["details"] == [] and "Location" not in answer.headers
+        assert await clicks(mongo_database) == []
+
+
+async def test_a_rotated_key_follows_old_links_until_it_is_taken_out(
+    mongo_url: str, mongo_database: Any, events: Any
+) -> None:
+    statuses = []
+    for keys in (ONE, f"{TWO},{ONE}", TWO):
+        async with serving(mongo_url, mongo_database, keys) as (wiring, client):
+            [link, _] = await heard_of(wiring, events.started(URLS, execution_id=EXECUTION))
+            answers = [await client.get(path_of(key, link), follow_redirects=False) for key in (ONE, TWO)]
+            statuses.append([answer.status_code for answer in answers])
+    assert statuses == [[302, 404], [302, 302], [404, 302]]
+
+
+async def test_without_the_database_known_links_lead_on_and_their_clicks_are_told_later(
+    mongo_url: str, mongo_database: Any, events: Any
+) -> None:
+    [(host, port)] = parse_uri(mongo_url)["nodelist"]
+    async with Proxy(host, port) as proxy:
+        there = (
+            urlsplit(mongo_url)
+            ._replace(
+                netloc=f"127.0.0.1:{proxy.port}", query="directConnection=true&heartbeatFrequencyMS=500"
+            )
+            .geturl()
+        )
+        async with serving(there, mongo_database, ONE) as (wiring, client):
+            known, unknown = await heard_of(wiring, events.started(URLS, execution_id=EXECUTION))
+            assert (await client.get(path_of(ONE, known), follow_redirects=False)).status_code == 302
+            proxy.freeze()
+            away = [
+                await client.get(path_of(ONE, link), follow_redirects=False)
+                for link in (known, known, unknown)
+            ]
+            assert [answer.status_code for answer in away] == [302, 302, 503]
+            assert away[2].headers["Retry-After"]
+            proxy.thaw()
+            told = await eventually(lambda: clicks(mongo_database), lambda seen: len(seen) >= 3, seconds=30)
+            assert {click.url for click in told} == {URLS[0]}
+            assert (await client.get(path_of(ONE, unknown), follow_redirects=False)).status_code == 302
