@@ -1,7 +1,8 @@
-"""A worker process for tests: the real one, which writes down when it dispatched and when it was not run.
+"""A worker process for tests: the real one, which writes down its slots, its dispatches and when it was not run.
 
 `python worker_process.py <settings as JSON> <database> <name> <file>`; ends at SIGTERM. The file gets lines
-`sent <seconds since the epoch> <chat id>` and `stall <seconds>`.
+`dealt`, `missed` or `sent` with seconds since the epoch and a chat id (of the slot, but for `sent`: then), and
+`stall <seconds>`.
 """
 
 import asyncio
@@ -9,10 +10,12 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 import uvloop
+from execution_service.application.ports_sending import Grant, Limiter, Sharer, Slot
 from execution_service.bootstrap_engine import EngineWiring
 from execution_service.bootstrap_worker import Worker
 from execution_service.settings_engine import EngineSettings
@@ -30,6 +33,27 @@ async def note_stalls(out: TextIO) -> None:
             out.write(f"stall {late}\n")
 
 
+def note_slots(limiter: Limiter, out: TextIO) -> None:
+    """Write down the slots that the limiter deals out, and those that it is told have gone by unused."""
+    reserve, told = limiter.reserve, set[float]()
+
+    def note(kind: str, slot: Slot, chat_id: int) -> None:
+        out.write(f"{kind} {time.time() + slot.at - time.monotonic()} {chat_id}\n")
+
+    async def noted(sharer: Sharer, chats: Sequence[int], *, missed: Sequence[Slot] = ()) -> Grant:
+        for chat_id, slot in zip(chats, missed, strict=False):
+            if slot.mark not in told:  # who has to wait asks again with the same
+                note("missed", slot, chat_id)
+        told.update(slot.mark for slot in missed)
+        grant = await reserve(sharer, chats, missed=missed)
+        for chat_id, turn in zip(chats, grant.turns, strict=False):
+            if isinstance(turn, Slot):
+                note("dealt", turn, chat_id)
+        return grant
+
+    limiter.reserve = noted  # type: ignore[method-assign]
+
+
 async def main(settings: dict[str, Any], database: str, name: str, path: str) -> None:
     """Work until told to stop."""
     wiring = EngineWiring(EngineSettings(**settings), service=database)
@@ -42,6 +66,7 @@ async def main(settings: dict[str, Any], database: str, name: str, path: str) ->
             out.write(f"sent {time.time()} {chat_id}\n")
             return await send(token, chat_id, *rest, **more)
 
+        note_slots(worker.run_shard.turn.limiter, out)
         worker.api.send = stamped  # type: ignore[method-assign]
         running = asyncio.create_task(worker.run())
         stalls = asyncio.create_task(note_stalls(out))
