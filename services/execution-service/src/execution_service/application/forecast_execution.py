@@ -30,8 +30,8 @@ from execution_service.domain.rendering import compile_message
 from execution_service.domain.suppression import SUPPRESSIONS
 
 CONTACTS = 20_000
-DECISIONS = 60_000
-"""So many contacts are looked at one by one, or fewer when they get more than three messages each."""
+DECISIONS = 40_000
+"""So many contacts are looked at one by one, or fewer when they get more than two messages each."""
 _DECISIONS_AT_ONCE = 1_000
 """In some 15 ms: other requests go on in between."""
 
