@@ -23,6 +23,7 @@ from devstack import secrets as stack_secrets
 from devstack import table
 from devstack.components import toxiproxy
 from devstack.errors import StackError
+from devstack.pytest_plugin import TRANSACTION_SECONDS
 from devstack.settings import REPOSITORY, StackSettings
 from devstack.stack import Stack
 from redis.asyncio import Redis
@@ -56,7 +57,7 @@ def stack() -> Iterator[Stack]:
     settings = StackSettings(
         stack_dir=REPOSITORY / ".stack" / f"e2e-{base}", stack_port_base=base, gateway_port=base + 300,
         kafka_bootstrap_servers=None, mongo_url=None, redis_url=None, telegram_api_base_url=None,
-        stack_workers=3, stack_proxied=proxied(),
+        stack_workers=3, stack_proxied=proxied(), stack_transaction_seconds=TRANSACTION_SECONDS,
     )  # fmt: skip
     running = Stack(settings)
     running.reset()

@@ -23,6 +23,8 @@ from devstack.settings import REPOSITORY, StackSettings
 from devstack.stack import Stack
 
 TEST_PORT_BASE = 14000
+TRANSACTION_SECONDS = 8
+"""Not the usual 20, which crash tests would wait for; no batch of a test takes as long."""
 KAFKA_VARIABLES = {
     "KAFKA_NODE_ID": "1",
     "KAFKA_PROCESS_ROLES": "broker,controller",
@@ -52,6 +54,7 @@ def _settings(urls: dict[str, str]) -> StackSettings:
         kafka_bootstrap_servers=urls.get("kafka"),
         mongo_url=urls.get("mongo"),
         redis_url=urls.get("redis"),
+        stack_transaction_seconds=TRANSACTION_SECONDS,
     )
 
 

@@ -64,6 +64,9 @@ class StackSettings(BaseSettings):
     stack_mongo: Literal["auto", "mongod", "secantusd-rs", "secantusd-py"] = "auto"
     stack_mongo_cache_mb: int = Field(default=256, ge=256)
     """The database's cache; more for data by the hundred thousand."""
+    stack_transaction_seconds: int = Field(default=20, ge=1)
+    """A client killed in a transaction leaves it open, and its writes block others for so long (60 is the
+    server's own default). Longer than any transaction of the services: an import's batch may take 15."""
 
     stack_workers: int = Field(default=1, ge=1, le=16)
     """Processes that send: `execution-worker`, `execution-worker-2` and so on."""

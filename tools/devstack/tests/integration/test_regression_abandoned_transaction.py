@@ -25,4 +25,6 @@ def test_the_server_ends_abandoned_transactions_soon_where_it_can_be_told(
     url = f"mongodb://127.0.0.1:{stack.settings.mongo_port}/?directConnection=true"
     with pymongo.MongoClient[dict[str, object]](url) as client:
         answer = client.admin.command({"getParameter": 1, "transactionLifetimeLimitSeconds": 1})
-    assert answer.get("transactionLifetimeLimitSeconds") == (mongo.TRANSACTION_SECONDS if told else None)
+    assert answer.get("transactionLifetimeLimitSeconds") == (
+        stack.settings.stack_transaction_seconds if told else None
+    )

@@ -16,9 +16,6 @@ from devstack.settings import StackSettings
 
 ENGINES = ("mongod", "secantusd-rs", "secantusd-py")
 REPLICA_SET = "campaigns"
-TRANSACTION_SECONDS = 20
-"""A client killed in a transaction leaves it open, and its writes block others for so long (60 by default).
-Longer than any transaction of the services."""
 UNKNOWN_PARAMETER = 72
 _CONFIG = "secantusd.toml"
 NATIVE_CRATE = "secantus-mdb"
@@ -97,7 +94,7 @@ def command(engine: str, binary: str, settings: StackSettings) -> tuple[str, ...
         return (
             binary, "--replSet", REPLICA_SET, "--bind_ip", "127.0.0.1", "--port", port,
             "--dbpath", folder, "--wiredTigerCacheSizeGB", f"{settings.stack_mongo_cache_mb / 1024:.2f}",
-            "--setParameter", f"transactionLifetimeLimitSeconds={TRANSACTION_SECONDS}",
+            "--setParameter", f"transactionLifetimeLimitSeconds={settings.stack_transaction_seconds}",
         )  # fmt: skip
     # An empty --config: its own search would pick up a file from the home folder or /etc.
     config = str(settings.run_dir / _CONFIG)
@@ -136,7 +133,8 @@ def limit_transactions(settings: StackSettings) -> bool:
 
     try:
         with pymongo.MongoClient[dict[str, object]](url(settings), serverSelectionTimeoutMS=5000) as client:
-            client.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": TRANSACTION_SECONDS})
+            limit = settings.stack_transaction_seconds
+            client.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": limit})
     except OperationFailure as error:
         if error.code == UNKNOWN_PARAMETER:
             return False
