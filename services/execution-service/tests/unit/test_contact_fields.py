@@ -32,6 +32,7 @@ def _contact(**fields: object) -> Contact:
         ("language", "english!"),
         ("timezone", "Mars/Olympus"),
         ("timezone", "../etc/passwd"),
+        ("timezone", "localtime"),
         ("location", "us"),
         ("location", "ZZ"),
         ("age", -1),

@@ -24,7 +24,8 @@ INT64 = 2**63
 
 @lru_cache(maxsize=1)
 def _timezones() -> frozenset[str]:
-    return frozenset(available_timezones())
+    """`localtime` is whatever the machine's is, `Factory` says that nobody has set it: neither is a place's."""
+    return frozenset(available_timezones() - {"localtime", "Factory"})
 
 
 def _text(most: int) -> Callable[[object], str]:
