@@ -89,7 +89,7 @@ class TrackingKeys:
         """The token."""
         body = b"".join(
             (
-                _packed("exec_", tracked.execution_id),
+                _pack("exec_", tracked.execution_id),
                 bytes.fromhex(tracked.link_id),
                 _pack("con_", tracked.contact_id),
             )
@@ -129,6 +129,7 @@ def _encode(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
+@lru_cache(maxsize=1_000)  # executions are few, and a contact's buttons are signed in a row
 def _pack(prefix: str, identifier: str) -> bytes:
     if identifier.startswith(prefix):
         try:
@@ -142,10 +143,6 @@ def _pack(prefix: str, identifier: str) -> bytes:
     if not 0 < len(raw) <= 255:
         raise ValueError("an id has 1 to 255 bytes")
     return bytes([len(raw)]) + raw
-
-
-_packed = lru_cache(maxsize=1_000)(_pack)
-"""For executions: they are few."""
 
 
 def _unpack(prefix: str, packed: bytes) -> tuple[str, bytes]:

@@ -48,8 +48,8 @@ def test_a_caption_is_shorter_than_a_text_and_may_be_empty(mode: Any) -> None:
     assert isinstance(fault("{{firstName}}", "é" * MAX_CAPTION), Composed)
     assert fault("{{firstName}}", "é" * (MAX_CAPTION + 1)) == "MESSAGE_TOO_LONG"
     assert isinstance(fault("{{firstName}}", "é" * (MAX_CAPTION + 1), None), Composed)
-    assert fault("", "A") == Composed("", [])
-    assert fault("{{firstName|}}", "") == Composed("", [])
+    assert fault("", "A") == Composed("", ())
+    assert fault("{{firstName|}}", "") == Composed("", ())
     assert fault("{{firstName|}}", "", None) == "MESSAGE_EMPTY"
 
 

@@ -19,6 +19,8 @@ class TrackingLinks:
         self, execution_id: str, contact_id: str, message: CompiledMessage, labels: Sequence[Sequence[str]]
     ) -> Sequence[Sequence[LinkButton]]:
         """The contact's buttons; `labels` as for the message's keyboard."""
+        if not message.keyboard:
+            return ()
         return [
             [
                 LinkButton(label, self._url(Tracked(execution_id, button.link_id, contact_id)))

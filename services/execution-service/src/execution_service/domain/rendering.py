@@ -184,13 +184,17 @@ def compose(message: CompiledMessage, template: Template, fields: Mapping[str, A
     """
     try:
         text = render(template, fields)
-        labels = [[render(button.label, fields) for button in row] for row in message.keyboard]
+        labels = _labels(message, fields) if message.keyboard else ()
     except MissingField:
         return "MISSING_FIELD"
     fault = length_fault(text, template)
-    if fault is None and not all(label.strip() for row in labels for label in row):
+    if fault is None and labels and not all(label.strip() for row in labels for label in row):
         return "MESSAGE_EMPTY"
     return Composed(text, labels) if fault is None else fault
+
+
+def _labels(message: CompiledMessage, fields: Mapping[str, Any]) -> list[list[str]]:
+    return [[render(button.label, fields) for button in row] for row in message.keyboard]
 
 
 def render(template: Template, fields: Mapping[str, Any]) -> str:
