@@ -24,7 +24,7 @@ INT64 = 2**63
 
 @lru_cache(maxsize=1)
 def _timezones() -> frozenset[str]:
-    """`localtime` is whatever the machine's is, `Factory` says that nobody has set it: neither is a place's."""
+    """`localtime` is whatever the machine's is, `Factory` that nobody has set it: neither is a place's."""
     return frozenset(available_timezones() - {"localtime", "Factory"})
 
 
