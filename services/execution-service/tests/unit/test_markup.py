@@ -232,6 +232,14 @@ def test_a_placeholder_that_is_not_filled_is_shown_as_it_is_written() -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["](" * 3_000, "]" + "\\" * 6_000, "`" + "\\" * 6_001, "```a" * 2_000, "`" * 6_001]
+)
+def test_a_broken_text_takes_no_longer_to_read_than_a_good_one(text: str) -> None:
+    # A pattern that tries again what it has read would take minutes here, or for ever.
+    assert 0 <= visible_length(text, "MarkdownV2") <= len(text)
+
+
+@pytest.mark.parametrize(
     ("text", "mode", "length"),
     [
         ("&copy; &#169; &lt&gt;", "HTML", 11),

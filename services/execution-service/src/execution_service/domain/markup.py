@@ -15,20 +15,21 @@ from collections.abc import Callable
 from contracts.events.campaign import ParseMode
 
 _MARKDOWN_RESERVED = re.compile(r"([_*\[\]()~`>#+\-=|{}.!\\\n])")
-_HTML_TAG = re.compile(r"<[^>]*>")
+_HTML_TAG = re.compile(r"<[^>]*+>?")
 _HTML_ENTITY = re.compile(r"&(#[0-9]+|#[xX][0-9A-Fa-f]+|lt|gt|amp|quot);?")
 """Those that Telegram reads; any other is seen as it is written."""
 _ESCAPED = re.compile(r"\\([\x01-\x7e])")
 _MARKDOWN = re.compile(
     r"""
-      \\(?P<one>[\x01-\x7e])                                        # an escaped character
-    | ```(?:[^\s`]+(?=\s))?\n?(?P<pre>(?:\\.|(?!```).)*)```         # code in lines, with its language
-    | `(?P<code>(?:\\.|[^`])*)`                                     # code
-    | \]\((?:\\.|[^)])*\)                                           # the address of a link
-    | [_*\[\]~>|!]                                                  # the marks
+      \\(?P<one>[\x01-\x7e])                                             # an escaped character
+    | ```(?:[^\s`]+(?=\s))?\n?(?P<pre>(?:\\.|(?!```)[^\\])*+)(?:```)?    # code in lines, with its language
+    | `(?P<code>(?:\\.|[^`\\])*+)`?                                      # code
+    | \]\((?:\\.|[^)\\])*+\)?                                            # the address of a link
+    | [_*\[\]~>|!]                                                       # the marks
     """,
     re.VERBOSE | re.DOTALL,
 )
+"""Ends are optional and nothing is read twice, so a broken text takes no longer: workers run this."""
 
 
 def escape(value: str, mode: ParseMode) -> str:
