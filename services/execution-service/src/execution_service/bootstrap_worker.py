@@ -9,6 +9,8 @@ from service_kit.process import Part, owner_name, run_process
 from execution_service.adapters.mongo_bot_waits import MongoBotWaits, MongoChatMoves
 from execution_service.adapters.redis_limiter import RedisLimiter
 from execution_service.adapters.telegram_bot_api import TelegramBotApi
+from execution_service.application.count_window import CountWindow
+from execution_service.application.counts import Counts
 from execution_service.application.guard_execution import GuardExecution
 from execution_service.application.keep_going import keep_going
 from execution_service.application.keep_lease import KeepLease, RunPolicy
@@ -79,6 +81,15 @@ class Worker:
             silence=silence,
             hours=wiring.hours,
             prepare=PrepareWindow(wiring.contacts, wiring.links),
+            count=CountWindow(
+                settings=wiring.recent_settings,
+                spending=wiring.spending,
+                campaigns=wiring.campaign_spending,
+                sends=wiring.recent_sends,
+                transactions=wiring.transactions,
+                clock=clock,
+                reach_seconds=policy.lease_seconds,
+            ),
             send=self._send(wiring, limiter, silence, observer),
             record=RecordWindow(
                 shards=wiring.shards,
@@ -87,6 +98,7 @@ class Worker:
                 outbox=wiring.outbox,
                 clock=clock,
                 observer=observer,
+                counts=Counts(spending=wiring.spending, sends=wiring.recent_sends),
                 lease_seconds=policy.lease_seconds,
             ),
             guard=_guard(wiring),

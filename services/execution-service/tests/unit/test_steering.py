@@ -142,3 +142,9 @@ def test_the_end_moves_until_the_execution_is_over(status: ExecutionStatus) -> N
     before = execution(status)
     after = steering.move_end(before, LATER)
     assert after.end_date == (None if status in ("completed", "cancelled") else LATER)
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_the_budget_changes_until_the_execution_is_over(status: ExecutionStatus) -> None:
+    after = steering.change_budget(execution(status), 12.5)
+    assert after.budget == (None if status in ("completed", "cancelled") else 12.5)

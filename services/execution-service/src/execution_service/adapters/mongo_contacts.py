@@ -71,7 +71,7 @@ class MongoContacts:
     async def addressees(self, org: str, ids: Sequence[str], fields: frozenset[str]) -> dict[str, Addressee]:
         """Those of `ids` that exist, by id, with these `fields` (`firstName`, `attributes.city`)."""
         keys = [contact_key(org, contact_id) for contact_id in ids]
-        always = ("contactId", "telegramChatId", "optedOut", "unreachable", "timezone")
+        always = ("contactId", "n", "telegramChatId", "optedOut", "unreachable", "timezone")
         wanted = dict.fromkeys((*always, *fields), 1)
         # All in the first batch, which is 101 documents otherwise: each further one is a round trip.
         found = await self._contacts.find(
@@ -84,6 +84,7 @@ class MongoContacts:
                 row,
                 unreachable=row.get("unreachable"),
                 timezone=row.get("timezone"),
+                ordinal=row["n"],
             )
             for row in found
         }

@@ -2,7 +2,7 @@
 
 {_id: exec_…, org, campaignId, status, snapshot, bots[] ({id, telegramId}),
 plan {lastKey, shards, targeted, done}, lease {owner, epoch, expiresAt}, failure {code, message}, endDate,
-life, sequence, createdAt, startedAt, plannedAt, resumedAt, finishedAt, totals (of a completed one)}.
+budget, life, sequence, createdAt, startedAt, plannedAt, resumedAt, finishedAt, totals (of a completed one)}.
 The campaign's latest execution is the one with the greatest id: ids sort by creation.
 Three parties write: campaign events (`steer`), the planner (fenced by its lease and the life) and who ends it
 (`close`). Each write names the status that it was decided for, so the later one finds out and decides again.
@@ -34,7 +34,7 @@ from execution_service.domain.execution import (
     Standing,
 )
 
-_STANDING = {"status": 1, "life": 1, "endDate": 1}
+_STANDING = {"status": 1, "life": 1, "endDate": 1, "budget": 1}
 
 
 class MongoExecutions:
@@ -225,6 +225,7 @@ def _steered(execution: Execution) -> Document:
         "bots": _bot_documents(execution.bots),
         "failure": _failure_document(execution.failure),
         "endDate": execution.end_date,
+        "budget": execution.budget,
         "life": execution.life,
         "sequence": execution.sequence,
         "startedAt": execution.started_at,
@@ -242,7 +243,7 @@ def _failure_document(failure: tuple[str, str] | None) -> Document | None:
 
 
 def _standing(row: Document) -> Standing:
-    return Standing(row["_id"], row["status"], row["life"], row["endDate"])
+    return Standing(row["_id"], row["status"], row["life"], row["endDate"], row.get("budget"))
 
 
 def _plan_document(plan: Plan) -> Document:
@@ -270,6 +271,7 @@ def _execution(row: Document) -> Execution:
         finished_at=row["finishedAt"],
         started_at=row["startedAt"],
         end_date=row["endDate"],
+        budget=row.get("budget"),
         life=row["life"],
         sequence=row["sequence"],
         totals=Totals(**row["totals"]) if row.get("totals") else None,

@@ -1,9 +1,10 @@
 """Shards in MongoDB.
 
 `shards` {_id: `<executionId>:<no>`, executionId, org, campaignId, no, part, size, steps, step, queue, next,
-window, retry[] ([position, tries, waits, dueAt, unanswered, forHours]), passed, counts{}, errors{}, state,
-owner, epoch, dueAt, held {count, until, edition} (who waits for quiet hours to end), offset (of its contacts'
-clocks when it was planned: seconds east of UTC)}.
+window, retry[] ([position, tries, waits, dueAt, unanswered, forHours]), passed, counts{}, errors{}, spent,
+reserved, told (the account in `domain/spending.py`), state, owner, epoch, dueAt, held {count, until, edition}
+(who waits for quiet hours to end), offset (of its contacts' clocks when it was planned: seconds east of
+UTC)}.
 `shard_contacts` {_id: shard, executionId, contacts}: written once, apart, so that progress reads and window
 writes do not carry them. They, and the positions in queue and passed, are packed: see `ledger_packing`.
 

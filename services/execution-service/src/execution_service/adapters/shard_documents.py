@@ -8,6 +8,7 @@ from execution_service.adapters.ledger_packing import pack_positions, unpack_pos
 from execution_service.domain.holding import Held
 from execution_service.domain.holding import held as held_of
 from execution_service.domain.outcomes import Candidate
+from execution_service.domain.spending import Account
 from execution_service.domain.window import ShardState, Waiting
 
 
@@ -27,6 +28,9 @@ def changing(state: ShardState) -> Document:
         "passed": pack_positions(state.passed),
         "counts": dict(state.counts),
         "errors": dict(state.errors),
+        "spent": state.account.spent,
+        "reserved": state.account.reserved,
+        "told": state.account.told,
     }
 
 
@@ -47,9 +51,15 @@ def state_of(row: Document) -> ShardState:
         passed=tuple(unpack_positions(row["passed"])),
         counts=row["counts"],
         errors=row["errors"],
+        account=account_of(row),
         edition=(row.get("held") or {}).get("edition", 0),
     )
     return replace(state, done=row["state"] == "done")
+
+
+def account_of(row: Document) -> Account:
+    """The account in the document."""
+    return Account(row.get("spent", 0), row.get("reserved", 0), row.get("told"))
 
 
 def held_document(held: Held | None) -> Document | None:

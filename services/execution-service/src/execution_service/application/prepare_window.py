@@ -31,6 +31,7 @@ class Letter:
     """What is noted of the contact; it is written to all the same."""
     until: datetime | None = None
     """Its contact's quiet hours do not begin before this."""
+    ordinal: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,11 @@ class Prepared:
     def until(self) -> datetime | None:
         """When the first of the letters may not be dispatched any more; None: there is no such time."""
         return min((letter.until for letter in self.letters if letter.until is not None), default=None)
+
+    def before(self, candidate: Candidate) -> "Prepared":
+        """The beginning up to `candidate`, without it."""
+        place = [item.position for item in self.candidates].index(candidate.position)
+        return Prepared(self.items[:place], self.candidates[:place])
 
     def granted(self, turns: Sequence[Slot | Deferred], due: Callable[[float], datetime]) -> "Prepared":
         """The beginning that holds one letter per turn; `due` tells the date of a time of the event loop."""
@@ -146,4 +152,5 @@ class PrepareWindow:
             Rendered(decision.text, decision.template.parse_mode, message.media, keyboard),
             reader.unreachable,
             outlook.until,
+            reader.ordinal,
         )

@@ -8,7 +8,9 @@ MongoDB is away nobody else can take the shard either, so waiting loses nothing.
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from contracts.envelope import Envelope, new_event
 from contracts.events.delivery import DeliveryRecorded, TallyRow
@@ -16,13 +18,16 @@ from service_kit.clock import Clock
 from service_kit.logging import get_logger
 from service_kit.ports import Outbox, Transactions, Tx
 
+from execution_service.application.counts import Count, Counts, former_of, reserved
 from execution_service.application.finish_execution import SOURCE
+from execution_service.application.ports_counting import CountMoved
 from execution_service.application.ports_engine import LeaseLost, Ledger, ShardLease, Shards, Window
 from execution_service.application.ports_sending import Observer
 from execution_service.application.prepare_window import Prepared
 from execution_service.domain.execution import Execution
 from execution_service.domain.outcomes import Back, Final, NoAnswer, settle
 from execution_service.domain.retrying import Former
+from execution_service.domain.spending import spent_by
 from execution_service.domain.window import ShardState, close_window, open_window
 
 log = get_logger()
@@ -40,6 +45,7 @@ class RecordWindow:
         outbox: Outbox,
         clock: Clock,
         observer: Observer,
+        counts: Counts,
         lease_seconds: float,
     ) -> None:
         self._shards = shards
@@ -48,10 +54,13 @@ class RecordWindow:
         self._outbox = outbox
         self._clock = clock
         self._observer = observer
+        self._counts = counts
         self._lease_seconds = lease_seconds
 
-    async def open(self, lease: ShardLease, execution: Execution, prepared: Prepared) -> Window:
-        """Store the intent; the lease lasts from now on. Raises LeaseLost."""
+    async def open(
+        self, lease: ShardLease, execution: Execution, prepared: Prepared, count: Count | None = None
+    ) -> Window:
+        """Store the intent and what it counts; the lease lasts from now on. Raises LeaseLost, CountMoved."""
         now = self._clock.now()
         window = Window(
             shard_id=lease.shard_id,
@@ -65,26 +74,46 @@ class RecordWindow:
             decided=prepared.decided,
             opened_at=now,
         )
-        state = open_window(lease.state, prepared.candidates, prepared.deferred)
+        messages = 0 if execution.test_mode else len(reserved(lease, window.candidates))
+        state = open_window(lease.state, prepared.candidates, prepared.deferred, reserved=messages)
+        account, counted = state.account, count is not None and count.most is not None
+        if counted:
+            state = replace(state, account=account.tell())
 
         async def work(tx: Tx) -> None:
             until = self._clock.now() + timedelta(seconds=self._lease_seconds)
             if await self._shards.advance(tx, lease, state, until=until):
                 await self._ledger.open(tx, window)
+                if count is not None:
+                    await self._counts.take(tx, lease, account, count)
             elif not await self._ledger.is_open(tx, window):
                 raise LeaseLost(lease.shard_id)
 
-        await self._store(lease, work)
+        async with self._counts.turn(lease, counted=counted):
+            await self._store(lease, work)
         lease.state = state
         return window
 
     async def close(
-        self, lease: ShardLease, execution: Execution, window: Window, results: Sequence[Final | Back]
+        self,
+        lease: ShardLease,
+        execution: Execution,
+        window: Window,
+        results: Sequence[Final | Back],
+        count: Count | None = None,
     ) -> None:
-        """Store the outcomes, the shard's state and `delivery.recorded`. Raises LeaseLost."""
+        """Store the outcomes, the shard's state and `delivery.recorded`. Raises LeaseLost.
+
+        `count` is what the window was opened with; a former owner's is not known any more, and stays counted.
+        """
         everything = [*window.decided, *results]
         finals = [item for item in everything if isinstance(item, Final)]
-        state = close_window(lease.state, everything)
+        former = partial(former_of, lease)
+        spent = 0 if execution.test_mode else spent_by(window.candidates, everything, former)
+        state = close_window(lease.state, everything, spent=spent)
+        account, counted = state.account, state.account.told is not None
+        if counted:
+            state = replace(state, account=account.tell())
         now = self._clock.now()
         event = _event(execution, lease, window, finals, state, now)
 
@@ -95,8 +124,10 @@ class RecordWindow:
             await self._shards.save(tx, lease, state, until=until)
             if finals or state.done:
                 await self._outbox.add(tx, event)
+            await self._counts.give_back(tx, lease, account, results, count)
 
-        await self._store(lease, work)
+        async with self._counts.turn(lease, counted=counted and account.untold != 0):
+            await self._store(lease, work)
         lease.state = state
         self._observer.recorded(finals, back=len(everything) - len(finals))
 
@@ -112,7 +143,7 @@ class RecordWindow:
                     execution_id=lease.execution_id)  # fmt: skip
 
     async def _store(self, lease: ShardLease, work: Callable[[Tx], Awaitable[None]]) -> None:
-        """Run `work` until it is stored. Raises LeaseLost."""
+        """Run `work` until it is stored. Raises LeaseLost, CountMoved."""
         loop = asyncio.get_running_loop()
         pause = 0.05
         while True:
@@ -121,7 +152,7 @@ class RecordWindow:
                 await self._transactions.run(work)
                 lease.deadline = began + self._lease_seconds
                 return
-            except LeaseLost:
+            except (LeaseLost, CountMoved):
                 raise
             except Exception as error:
                 log.warning("window.store_waiting", shard_id=lease.shard_id, reason=type(error).__name__)

@@ -7,13 +7,19 @@ between the next owner finds the window open and calls it unknown.
 import asyncio
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from service_kit.clock import Clock
 from service_kit.logging import get_logger
 
 from execution_service.application.await_hours import AwaitHours
+from execution_service.application.count_window import (
+    IN_FLIGHT_SECONDS,
+    CountWindow,
+    Look,
+    NothingPaid,
+)
 from execution_service.application.finish_execution import FinishExecution
 from execution_service.application.guard_execution import GuardExecution
 from execution_service.application.keep_lease import KeepLease, RunPolicy
@@ -66,6 +72,7 @@ class RunTurn:
         silence: Silence,
         hours: AwaitHours,
         prepare: PrepareWindow,
+        count: CountWindow,
         send: SendWindow,
         record: RecordWindow,
         guard: GuardExecution,
@@ -82,6 +89,7 @@ class RunTurn:
         self.silence = silence
         self.hours = hours
         self.prepare = prepare
+        self.count = count
         self.send = send
         self.record = record
         self.guard = guard
@@ -103,15 +111,20 @@ class RunTurn:
         if sender is None:
             await self._fail(watch, execution, "BOT_MISSING")
             return None
-        return await self._window(lease, watch, execution, sender)
+        try:
+            return await self._window(lease, watch, execution, sender)
+        except NothingPaid:
+            await self._fail(watch, execution, "BUDGET_EXHAUSTED")
+            return None
 
     async def _window(
         self, lease: ShardLease, watch: ExecutionWatch, execution: Execution, sender: Sender
     ) -> Pause | None:
-        now = self.clock.now()
-        # No more than the limiter may grant at once: a slow bot's windows are small.
-        sharer = Sharer.of(execution, sender)
-        limit = min(self.policy.window_size, max(1, int(sharer.rate * GRANT_SECONDS)))
+        now, sharer = self.clock.now(), Sharer.of(execution, sender)
+        limits, limit = await self.count.limits(execution, watch.budget), self.policy.window_size
+        if not self.count.spent_up(execution, limits):
+            # No more than the limiter may grant at once: a slow bot's windows are small.
+            limit = min(limit, max(1, int(sharer.rate * GRANT_SECONDS)))
         hours = await self.hours.hours(execution)
         lease.state = woken(lease.state, hours.edition, now=now)
         turn = candidates(lease.state, limit=limit, now=now)
@@ -125,12 +138,15 @@ class RunTurn:
         if prepared.waits:
             held = await self.hours.hold(lease, hours)
             return Pause((held.until - self.clock.now()).total_seconds(), held) if held else None
-        chats = [letter.chat_id for letter in prepared.letters]
+        look = await self.count.look(lease, execution, limits, prepared)
+        if look.prepared.waits:
+            return Pause(IN_FLIGHT_SECONDS)
+        chats = [letter.chat_id for letter in look.prepared.letters]
         grant = await self._slots(lease, watch, execution, sharer, chats)
         if grant is None or grant.wait:
             return Pause(grant.wait if grant else 0)
-        prepared = prepared.granted(grant.turns, self._date_of)
-        return await self._deliver(lease, watch, execution, sender, prepared, grant.slots)
+        look = replace(look, prepared=look.prepared.granted(grant.turns, self._date_of))
+        return await self._deliver(lease, watch, execution, sender, look, grant.slots)
 
     async def _fail(self, watch: ExecutionWatch, execution: Execution, code: str) -> None:
         """This life of the execution is over, and the next turn is to know."""
@@ -151,7 +167,7 @@ class RunTurn:
         watch: ExecutionWatch,
         execution: Execution,
         sender: Sender,
-        prepared: Prepared,
+        look: Look,
         slots: Sequence[Slot],
     ) -> Pause | None:
         """Intent, sends, record. `execution` is the life that the letters were prepared for."""
@@ -159,27 +175,30 @@ class RunTurn:
             # Not earlier than needed: a crash before the intent costs slots, after it outcomes.
             early = slots[0].at - self.policy.intent_seconds - asyncio.get_running_loop().time()
             await asyncio.sleep(max(0.0, early))
-        window = await self.record.open(lease, execution, prepared)
+        opened = await self.count.open(self.record, lease, execution, watch.budget, look, slots)
+        if opened is None:
+            return Pause(IN_FLIGHT_SECONDS)
         try:
             await watch.refresh()
         except Exception as error:
             # The window is open: leaving here would call it unknown. The older look bounds what is sent.
             log.warning("shard.looks_blindly", shard_id=lease.shard_id, reason=type(error).__name__)
+        letters = opened.prepared.letters
         sent = await self.send(
-            prepared.letters,
-            slots,
+            letters,
+            opened.slots,
             sender,
             execution=execution,
             stop_at=min(
                 lease.deadline - self.policy.reserve_seconds,
                 watch.sends_until(execution),
-                self._time_of(prepared.until),
+                self._time_of(opened.prepared.until),
             ),
         )
-        await self.record.close(lease, execution, window, sent.results)
-        if await self.guard(execution, [*window.decided, *sent.results]):
+        await self.record.close(lease, execution, opened.window, sent.results, opened.count)
+        if await self.guard(execution, [*opened.window.decided, *sent.results]):
             await watch.look()
-        await self.reach(execution.org, prepared.letters, sent.results)
+        await self.reach(execution.org, letters, sent.results)
         if sent.unauthorized:
             await self._fail(watch, execution, "BOT_UNAUTHORIZED")
         return Pause(1.0) if sent.not_connected else None

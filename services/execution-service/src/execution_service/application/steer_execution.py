@@ -108,9 +108,16 @@ class SteerExecution:
         await self._steer(event, lambda execution, now: steering.miss(execution, failure, now=now), make=True)
 
     async def update(self, event: Envelope[CampaignUpdated]) -> None:
-        """The campaign ends at another time, perhaps."""
-        end = event.data.end_date
-        await self._steer(event, lambda execution, _: steering.move_end(execution, end), whole_campaign=True)
+        """The campaign ends at another time, perhaps, or its messages may cost another sum."""
+        data = event.data
+        # What was written before there were budgets says nothing of one.
+        tells_budget = "budget" in data.model_fields_set
+
+        def step(execution: Execution, now: datetime) -> Execution:
+            moved = steering.move_end(execution, data.end_date)
+            return steering.change_budget(moved, data.budget) if tells_budget else moved
+
+        await self._steer(event, step, whole_campaign=True)
 
     async def _steer(
         self, event: Envelope[E], step: Step, *, make: bool = False, whole_campaign: bool = False

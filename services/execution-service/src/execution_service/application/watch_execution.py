@@ -50,6 +50,11 @@ class ExecutionWatch:
         """Whether the campaign's end has come."""
         return self._standing is not None and self._standing.ended(self._clock.now())
 
+    @property
+    def budget(self) -> float | None:
+        """What the campaign's messages may cost, by the last look; None: anything."""
+        return self._standing.budget if self._standing is not None else self.execution.budget
+
     def sends_until(self, execution: Execution) -> float:
         """Until when (loop time) the last look lets messages of `execution` be dispatched."""
         standing = self._standing

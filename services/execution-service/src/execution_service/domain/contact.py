@@ -60,6 +60,7 @@ class Addressee(NamedTuple):
     fields: Mapping[str, Any]
     unreachable: Unreachable | None = None
     timezone: str | None = None
+    ordinal: int = 0
 
 
 def change_contact(

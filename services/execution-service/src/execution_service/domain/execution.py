@@ -40,10 +40,10 @@ class Execution:
 
     `bots` share its contacts, shard by shard; a new life may have others. `frozen` is None until it begins
     (it is scheduled, or failed before). `end_date` is the campaign's end as it is now; from then on nobody
-    is sent to. `life` grows when a failed execution is mended: what was meant for an earlier life (a failure,
-    a plan, a rendered message) is void. `sequence` is the campaign's version whose event it followed last.
-    `resumed_at`: when it last went on after a pause or a failure. `totals`: what it came to, once it has
-    completed.
+    is sent to. `budget`: what its messages may cost, as it is now. `life` grows when a failed execution is
+    mended: what was meant for an earlier life (a failure, a plan, a rendered message) is void. `sequence` is
+    the campaign's version whose event it followed last. `resumed_at`: when it last went on after a pause or a
+    failure. `totals`: what it came to, once it has completed.
     """
 
     execution_id: str
@@ -59,6 +59,7 @@ class Execution:
     finished_at: datetime | None = None
     started_at: datetime | None = None
     end_date: datetime | None = None
+    budget: float | None = None
     life: int = 1
     sequence: int = 0
     totals: Totals | None = None
@@ -105,6 +106,7 @@ class Standing:
     status: ExecutionStatus
     life: int
     end_date: datetime | None
+    budget: float | None = None
 
     @property
     def underway(self) -> bool:

@@ -39,6 +39,7 @@ def begin(execution: Execution, snapshot: ExecutionSnapshot, *, now: datetime) -
         frozen=snapshot,
         started_at=now,
         end_date=snapshot.end_date,
+        budget=snapshot.budget,
         failure=None,
         finished_at=None,
     )
@@ -72,6 +73,7 @@ def mend(
         frozen=snapshot,
         bots=bots,
         end_date=snapshot.end_date,
+        budget=snapshot.budget,
         failure=None,
         finished_at=None,
         life=execution.life + 1,
@@ -97,6 +99,12 @@ def move_end(execution: Execution, end_date: datetime | None) -> Execution:
     """The campaign ends at another time."""
     ended = execution.status in ("completed", "cancelled")
     return execution if ended else replace(execution, end_date=end_date)
+
+
+def change_budget(execution: Execution, budget: float | None) -> Execution:
+    """The campaign's messages may cost another sum."""
+    ended = execution.status in ("completed", "cancelled")
+    return execution if ended else replace(execution, budget=budget)
 
 
 def _where(execution: Execution) -> ExecutionStatus:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from execution_service.domain.outcomes import Back, Candidate, Final
+from execution_service.domain.spending import Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class ShardState:
     passed: tuple[int, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     errors: Mapping[str, int] = field(default_factory=dict)
+    account: Account = field(default_factory=Account)
     done: bool = False
     edition: int = 0
 
@@ -89,20 +91,32 @@ def next_due(state: ShardState) -> datetime | None:
     return min((item.due for item in state.retry), default=None)
 
 
-def open_window(state: ShardState, taken: Sequence[Candidate], deferred: Sequence[Back] = ()) -> ShardState:
+def open_window(
+    state: ShardState, taken: Sequence[Candidate], deferred: Sequence[Back] = (), *, reserved: int = 0
+) -> ShardState:
     """The state with `taken`, a beginning of `candidates`, moved into the window numbered `state.window`.
 
-    But for those `deferred` among them, whose turn has not come: they wait.
+    But for those `deferred` among them, whose turn has not come: they wait. `reserved` messages count as
+    sent from now on.
     """
     positions = {item.position for item in taken}
     retry = tuple(item for item in state.retry if item.candidate.position not in positions)
     fresh = len(taken) - (len(state.retry) - len(retry))
     waiting = tuple(Waiting(item.candidate, item.due, item.for_hours) for item in deferred)
-    return replace(state, next=state.next + fresh, retry=retry + waiting, window=state.window + 1)
+    return replace(
+        state,
+        next=state.next + fresh,
+        retry=retry + waiting,
+        window=state.window + 1,
+        account=state.account.open(reserved),
+    )
 
 
-def close_window(state: ShardState, results: Sequence[Final | Back]) -> ShardState:
-    """The state once the open window's contacts all have their `results`; moves on to the next step."""
+def close_window(state: ShardState, results: Sequence[Final | Back], *, spent: int = 0) -> ShardState:
+    """The state once the open window's contacts all have their `results`; moves on to the next step.
+
+    `spent`: the messages that the window adds to those before it.
+    """
     counts, errors = dict(state.counts), dict(state.errors)
     passed, retry = list(state.passed), list(state.retry)
     for result in results:
@@ -114,7 +128,14 @@ def close_window(state: ShardState, results: Sequence[Final | Back]) -> ShardSta
             counts[result.status] = counts.get(result.status, 0) + 1
             if result.code is not None:
                 errors[result.code] = errors.get(result.code, 0) + 1
-    closed = replace(state, counts=counts, errors=errors, passed=tuple(passed), retry=tuple(retry))
+    closed = replace(
+        state,
+        counts=counts,
+        errors=errors,
+        passed=tuple(passed),
+        retry=tuple(retry),
+        account=state.account.close(spent),
+    )
     return _advanced(closed)
 
 

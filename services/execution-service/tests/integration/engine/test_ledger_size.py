@@ -9,6 +9,7 @@ from typing import Any
 import bson
 import pytest
 from contracts.ids import new_id
+from execution_service.application.counts import Counts
 from execution_service.application.ports_engine import ShardLease
 from execution_service.application.ports_sending import Rendered
 from execution_service.application.prepare_window import Letter, Prepared
@@ -67,7 +68,8 @@ async def run_to_the_end(engine: Any, execution: Execution, outcomes: Outcomes, 
     """What a worker stores of a shard after another, without Telegram."""
     record = RecordWindow(
         shards=engine.wiring.shards, ledger=engine.wiring.ledger, transactions=engine.wiring.transactions,
-        outbox=engine.wiring.outbox, clock=engine.wiring.clock, observer=PrometheusObserver(), lease_seconds=60,
+        outbox=engine.wiring.outbox, clock=engine.wiring.clock, observer=PrometheusObserver(),
+        counts=Counts(spending=engine.wiring.spending, sends=engine.wiring.recent_sends), lease_seconds=60,
     )  # fmt: skip
     deadline = asyncio.get_running_loop().time() + 60
     while True:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import pytest
 from contracts.events.delivery import DeliveryRecorded
 from contracts.events.execution import ExecutionCompleted, ExecutionFailed
+from execution_service.application.counts import Counts
 from execution_service.application.ports_engine import LeaseLost, ShardLease
 from execution_service.application.prepare_window import PrepareWindow
 from execution_service.application.record_window import RecordWindow
@@ -61,6 +62,7 @@ def recorder(engine: Any, transactions: Any = None) -> RecordWindow:
         outbox=engine.wiring.outbox,
         clock=engine.wiring.clock,
         observer=PrometheusObserver(),
+        counts=Counts(spending=engine.wiring.spending, sends=engine.wiring.recent_sends),
         lease_seconds=15,
     )
 
