@@ -10,7 +10,7 @@ import pytest
 from contracts.events.campaign import ParseMode, Personalization
 from execution_service.domain.markup import visible_length
 from execution_service.domain.rendering import compile_template, render
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 VALUE = "\ue000"
@@ -201,6 +201,7 @@ CASES = [*((text, "MarkdownV2") for text in MARKDOWN), *((text, "HTML") for text
 
 
 @pytest.mark.parametrize(("template", "mode"), CASES)
+@settings(max_examples=40)
 @given(value=NAMES)
 @example("<script>'\"&amp;")
 @example("a\n>b\n```c\\")
@@ -213,6 +214,7 @@ def test_a_value_is_seen_as_it_is_and_changes_nothing_around_it(
 
 
 @pytest.mark.parametrize(("template", "mode"), CASES)
+@settings(max_examples=40)
 @given(value=NAMES)
 def test_the_length_is_that_of_what_is_seen(template: str, mode: ParseMode, value: str) -> None:
     text = rendered(template, mode, value)

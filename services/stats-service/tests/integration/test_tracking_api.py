@@ -93,18 +93,17 @@ async def test_a_button_leads_on_and_each_click_is_in_the_outbox(
         assert all(click.test_mode and click.execution_id == EXECUTION for click in told)
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["https://evil.example", "//evil.example", "k1.AAAA", "x" * 512, "x" * 513, "%0d%0aLocation:%20https://evil.example",
-     "%00", "k1.é"],
-)  # fmt: skip
-async def test_what_is_no_token_is_404_without_a_word_more(
-    mongo_url: str, mongo_database: Any, path: str
-) -> None:
+NO_TOKENS = [
+    "https://evil.example", "//evil.example", "k1.AAAA", "x" * 512, "x" * 513, "%0d%0aLocation:%20https://evil.example",
+    "%00", "k1.é", "k1.AAAA?url=https://evil.example",
+]  # fmt: skip
+
+
+async def test_what_is_no_token_is_404_without_a_word_more(mongo_url: str, mongo_database: Any) -> None:
     async with serving(mongo_url, mongo_database, ONE) as (_, client):
-        for told in (path, f"{path}?url=https://evil.example"):
-            answer = await client.get(f"/t/{told}", follow_redirects=False)
-            assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
+        for token in NO_TOKENS:
+            answer = await client.get(f"/t/{token}", follow_redirects=False)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND"), token
             assert answer.json()["error"]["details"] == [] and "Location" not in answer.headers
         assert await clicks(mongo_database) == []
 
