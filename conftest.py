@@ -3,6 +3,11 @@
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# No test may fail because the machine was busy: Hypothesis would give each example 200 ms.
+settings.register_profile("campaigns", deadline=None)
+settings.load_profile("campaigns")
 
 pytest_plugins = ["devstack.pytest_plugin", "chaos.pytest_plugin"]
 
