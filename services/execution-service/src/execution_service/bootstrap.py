@@ -17,10 +17,14 @@ from execution_service.adapters.mongo_audience import MongoAudienceMarks, MongoC
 from execution_service.adapters.mongo_audience_index import MongoAudienceChunks, MongoContactChanges
 from execution_service.adapters.mongo_bots import MongoBots
 from execution_service.adapters.mongo_contacts import MongoContacts
+from execution_service.adapters.mongo_executions import MongoExecutions
 from execution_service.adapters.mongo_imports import MongoImports
+from execution_service.adapters.mongo_recent_sends import MongoRecentSends
 from execution_service.adapters.mongo_segments import MongoSegments
 from execution_service.adapters.mongo_settings import MongoSettings
+from execution_service.adapters.mongo_spending import MongoSpending
 from execution_service.adapters.telegram_get_me import TelegramGetMe
+from execution_service.application.campaign_spending import CampaignSpending
 from execution_service.application.draw_members import DrawMembers
 from execution_service.application.estimate_audiences import estimate_audiences
 from execution_service.application.fold_contacts import FoldContacts
@@ -55,6 +59,13 @@ class Wiring(ServiceWiring):
             self.org_settings, keep_seconds=settings.org_settings_keep_seconds
         )
         self.bots = MongoBots(self.database, box=SecretBox(settings.encryption_keys.get_secret_value()))
+        self.recent_sends = MongoRecentSends(self.database)
+        self.spending = MongoSpending(self.database)
+        self.campaign_spending = CampaignSpending(
+            executions=MongoExecutions(self.database),
+            spending=self.spending,
+            transactions=self.transactions,
+        )
         self.marks = MongoAudienceMarks(self.database, clock=self.clock)
         self.campaigns = MongoCampaigns(self.database)
         self.imports = MongoImports(self.database, wait_seconds=settings.idempotency_wait_seconds)

@@ -12,12 +12,9 @@ from service_kit.process import Part, owner_name, run_process
 from execution_service.adapters.mongo_executions import MongoExecutions
 from execution_service.adapters.mongo_ledger import MongoLedger
 from execution_service.adapters.mongo_ledger_pages import MongoLedgerPages
-from execution_service.adapters.mongo_recent_sends import MongoRecentSends
 from execution_service.adapters.mongo_shards import MongoShards
-from execution_service.adapters.mongo_spending import MongoSpending
 from execution_service.application.accept_execution import accept_execution
 from execution_service.application.await_hours import AwaitHours
-from execution_service.application.campaign_spending import CampaignSpending
 from execution_service.application.finish_execution import FinishExecution
 from execution_service.application.keep_going import keep_going
 from execution_service.application.note_campaign import note_campaign
@@ -56,11 +53,6 @@ class EngineWiring(Wiring):
         )
         self.hours = AwaitHours(settings=self.recent_settings, audience=self.contacts, clock=self.clock)
         self.senders = OpenSenders(self.bots, keep_seconds=settings.bot_keep_seconds)
-        self.spending = MongoSpending(self.database)
-        self.recent_sends = MongoRecentSends(self.database)
-        self.campaign_spending = CampaignSpending(
-            executions=self.executions, spending=self.spending, transactions=self.transactions
-        )
         self.finish = FinishExecution(
             executions=self.executions,
             shards=self.shards,

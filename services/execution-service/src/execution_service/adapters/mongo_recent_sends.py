@@ -59,16 +59,18 @@ class MongoRecentSends:
         if answer.matched_count + answer.inserted_count != len(changes):
             raise CountMoved(org)
 
-    async def over(self, org: str, cap: FrequencyCap, ordinals: range, *, now: datetime) -> set[int]:
-        """Those of `ordinals` (of the organisation's contacts) that `cap` lets have no more now."""
+    async def recent(
+        self, org: str, cap: FrequencyCap, ordinals: range, *, now: datetime
+    ) -> Mapping[int, int]:
+        """How many messages count for `cap` now, for those of `ordinals` (of the org's contacts) with any."""
         if not ordinals:
-            return set()
+            return {}
         first, last = block_of(ordinals[0]), block_of(ordinals[-1])
         within = {"_id": {"$gte": _key(org, first), "$lte": _key(org, last)}}
-        found: set[int] = set()
+        found: dict[int, int] = {}
         async for row in self._blocks.find(within, batch_size=last - first + 2):
-            found |= _block(int(row["_id"].rpartition("/")[2]), row).over(cap, now=now)
-        return {ordinal for ordinal in found if ordinal in ordinals}
+            found.update(_block(int(row["_id"].rpartition("/")[2]), row).recent(cap, now=now))
+        return {ordinal: count for ordinal, count in found.items() if ordinal in ordinals}
 
 
 def _key(org: str, number: int) -> str:

@@ -61,6 +61,8 @@ class RecentSends(Protocol):
         """Store each in the place of its revision, to be forgotten after `until`. Raises CountMoved."""
         ...
 
-    async def over(self, org: str, cap: FrequencyCap, ordinals: range, *, now: datetime) -> set[int]:
-        """Those of `ordinals` (of the organisation's contacts) that `cap` lets have no more now."""
+    async def recent(
+        self, org: str, cap: FrequencyCap, ordinals: range, *, now: datetime
+    ) -> Mapping[int, int]:
+        """How many messages count for `cap` now, for those of `ordinals` (of the org's contacts) with any."""
         ...

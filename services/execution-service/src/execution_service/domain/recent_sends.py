@@ -8,7 +8,7 @@ says.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -34,12 +34,17 @@ class Block:
     revision: int = 0
     sends: tuple[Send, ...] = ()
 
+    def recent(self, cap: FrequencyCap, *, now: datetime, message: str | None = None) -> Mapping[int, int]:
+        """How many messages count now, by ordinal; `message` itself is another try, and counts not."""
+        since, first = _since(cap, now), self.number * BLOCK_SIZE
+        return Counter(
+            first + send.place for send in self.sends if send.at > since and send.message != message
+        )
+
     def over(self, cap: FrequencyCap, *, now: datetime, message: str | None = None) -> frozenset[int]:
-        """The ordinals that `cap` lets have no more now; `message` itself is another try, and counts not."""
-        since = _since(cap, now)
-        recent = Counter(send.place for send in self.sends if send.at > since and send.message != message)
-        first = self.number * BLOCK_SIZE
-        return frozenset(first + place for place, count in recent.items() if count >= cap.messages)
+        """The ordinals that `cap` lets have no more now."""
+        recent = self.recent(cap, now=now, message=message)
+        return frozenset(ordinal for ordinal, count in recent.items() if count >= cap.messages)
 
     def take(
         self, ordinals: Collection[int], message: str, *, until: datetime, cap: FrequencyCap, now: datetime
