@@ -157,7 +157,7 @@ async def test_without_kafka_everything_is_answered_and_all_events_arrive_later_
 ):
     await world.set_up(contacts=5, rate=100)
     campaign_id = await draft(world)
-    outage = asyncio.create_task(kafka_outage.run(seconds=10, hang=False))
+    outage = asyncio.create_task(kafka_outage.run(seconds=5, hang=False))
     try:
         kafka_gone = lambda: asyncio.to_thread(world.stack.pid, "kafka")  # noqa: E731
         await eventually(kafka_gone, lambda pid: pid is None, seconds=60)

@@ -9,7 +9,7 @@ from typing import Any
 
 from demo.compare import REACHED
 
-CONTACTS = 5000
+CONTACTS = 2_500
 SERVICE_PROCESSES = (
     "execution-worker", "execution-planner", "execution-relay", "execution-api", "campaign-api", "campaign-relay",
     "campaign-consumer", "stats-aggregator", "stats-relay", "stats-api", "webhook-consumer", "webhook-deliverer",

@@ -39,7 +39,7 @@ class Form:
 
 
 LONG = Form("long", contacts=20_000, rate=300, kills=32, pauses=12, partitions=8, longest_partition=12)
-SHORT = Form("short", contacts=2_400, rate=200, kills=7, pauses=2, partitions=1, longest_partition=2)
+SHORT = Form("short", contacts=1_800, rate=200, kills=6, pauses=1, partitions=1, longest_partition=2)
 
 
 @dataclass(frozen=True, slots=True)
