@@ -152,6 +152,22 @@ async def test_who_lost_the_lease_while_paused_sends_nothing_more():
     assert len(rows.rows) == 7
 
 
+async def test_who_leads_renews_the_lease_long_before_its_end_and_not_at_each_look(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    now, lease, step = [100.0], InMemoryLease(seconds=30), FaultyStep()
+    monkeypatch.setattr("service_kit.outbox.relay.monotonic", lambda: now[0])
+    relay = relay_on(InMemoryWaitingRows(), FakeKafka(), step=step, lease=lease)
+    for _ in range(60):
+        await relay.turn()
+        now[0] += 0.5
+    assert (step.calls["acquire"], step.calls["page"]) == (3, 60)
+    lease.holder = "another"
+    now[0] += 10
+    await relay.turn()
+    assert step.calls["page"] == 60
+
+
 async def test_who_waits_long_for_kafka_keeps_the_lease():
     rows, log, lease = InMemoryWaitingRows(), FakeKafka(), InMemoryLease(seconds=0.3)
     rows.put(*some_rows()[:4])

@@ -110,6 +110,7 @@ class Relay:
         self._poll = poll_seconds
         self._retry = retry_seconds
         self._leads_until = 0.0
+        self._epoch = 0
         self._after: str | None = None
         self._closed: frozenset[str] = frozenset()
         self._counted_at = float("-inf")
@@ -153,15 +154,16 @@ class Relay:
 
     async def turn(self) -> float:
         """One look at the outbox, if we lead; the pause before the next one, in seconds."""
-        asked_at = monotonic()
-        epoch = await self._lease.acquire()
-        if epoch is None:
-            self._stands_by()
-            return self._retry
-        OUTBOX_LEADER.set(1)
-        # From before the question: the lease ends here no later than it does in the database.
-        self._leads_until = asked_at + self._lease.seconds
-        async with self._renewing(epoch):
+        if monotonic() > self._leads_until - self._lease.seconds * 2 / 3:  # not each time: it is a write
+            asked_at = monotonic()
+            epoch = await self._lease.acquire()
+            if epoch is None:
+                self._stands_by()
+                return self._retry
+            OUTBOX_LEADER.set(1)
+            # From before the question: the lease ends here no later than it does in the database.
+            self._leads_until, self._epoch = asked_at + self._lease.seconds, epoch
+        async with self._renewing(self._epoch):
             moved, stuck = await self.relay_page()
         if stuck and not (moved and self._after):
             return self._retry
