@@ -25,6 +25,7 @@ from execution_service.adapters.mongo_settings import MongoSettings
 from execution_service.adapters.mongo_spending import MongoSpending
 from execution_service.adapters.telegram_get_me import TelegramGetMe
 from execution_service.application.campaign_spending import CampaignSpending
+from execution_service.application.count_capped import CountCapped
 from execution_service.application.draw_members import DrawMembers
 from execution_service.application.estimate_audiences import estimate_audiences
 from execution_service.application.fold_contacts import FoldContacts
@@ -58,6 +59,7 @@ class Wiring(ServiceWiring):
         self.recent_settings = RecentSettings(
             self.org_settings, keep_seconds=settings.org_settings_keep_seconds
         )
+        self.recent_sends = MongoRecentSends(self.database)
         self.bots = MongoBots(self.database, box=SecretBox(settings.encryption_keys.get_secret_value()))
         self.recent_sends = MongoRecentSends(self.database)
         self.spending = MongoSpending(self.database)
@@ -100,11 +102,14 @@ class Wiring(ServiceWiring):
             audience=self.contacts,
             bots=self.bots,
             settings=self.org_settings,
+            sends=self.recent_sends,
         )
         self.show_audience = ShowAudience(
             campaigns=self.campaigns,
             segments=self.segments,
             measure=self.measure,
+            capped=CountCapped(chunks=self.chunks, sends=self.recent_sends),
+            settings=self.org_settings,
             clock=self.clock,
             wait_seconds=YOUNG_WAIT_SECONDS,
         )

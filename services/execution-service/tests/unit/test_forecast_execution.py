@@ -1,8 +1,9 @@
 """A forecast of many contacts is told by some of them; of few by all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from execution_service.application.forecast_execution import Forecast, ForecastE
 from execution_service.domain.audience_columns import CHUNK_SIZE
 from execution_service.domain.bot import Bot, BotLimits
 from execution_service.domain.contact import Addressee, Contact
-from execution_service.domain.org_settings import OrgSettings
+from execution_service.domain.org_settings import FrequencyCap, OrgSettings
+from execution_service.domain.recent_sends import BLOCK_SIZE, Block, Send, block_of
 
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
 Audience = Any
@@ -34,6 +36,29 @@ class Readers:
         return {
             name: Addressee(1, one.opted_out, {"firstName": one.first_name}, one.unreachable, one.timezone)
             for name, one in found.items()
+        }
+
+
+class Sends:
+    """The port `RecentSends`: the contacts with these ordinals got so many messages an hour ago."""
+
+    def __init__(self, got: Mapping[int, int]) -> None:
+        self._got = got
+
+    async def read(self, org: str, numbers: Iterable[int], *, tx: Any = None) -> Mapping[int, Block]:
+        at = int(NOW.timestamp()) - 3600
+        return {
+            number: Block(
+                number,
+                1,
+                tuple(
+                    Send(ordinal % BLOCK_SIZE, at, f"m{message}")
+                    for ordinal, count in self._got.items()
+                    if block_of(ordinal) == number
+                    for message in range(count)
+                ),
+            )
+            for number in numbers
         }
 
 
@@ -62,16 +87,23 @@ async def readers(audience: Audience) -> Readers:
 
 
 async def told(
-    audience: Audience, readers: Readers, *, budget: float | None = None, **options: Any
+    audience: Audience,
+    readers: Readers,
+    *,
+    budget: float | None = None,
+    steps: int = 1,
+    cap: FrequencyCap | None = None,
+    got: Mapping[int, int] = MappingProxyType({}),
+    **options: Any,
 ) -> Forecast:
     snapshot = ExecutionSnapshot(
-        messages=[FrozenMessage(id="m", content="Hi {{firstName}}")],
+        messages=[FrozenMessage(id=f"m{n}", content="Hi {{firstName}}") for n in range(steps)],
         audience=AudienceDefinition(segments=["a"]),
         options=ExecutionOptions(**options),
         sampling_seed="s",
         budget=budget,
     )
-    audience.org_settings.rows["acme"] = OrgSettings("acme", cost_per_message=0.1)
+    audience.org_settings.rows["acme"] = OrgSettings("acme", cost_per_message=0.1, frequency_cap=cap)
     forecast = ForecastExecution(
         measure=audience.measure,
         draw=DrawMembers(audience.chunks),
@@ -79,6 +111,7 @@ async def told(
         audience=readers,
         bots=OneBot(),  # type: ignore[arg-type]
         settings=audience.org_settings,
+        sends=Sends(got),  # type: ignore[arg-type]
     )
     return await forecast(ForecastQuery("acme", snapshot, NOW))
 
@@ -90,6 +123,20 @@ async def test_of_few_contacts_each_is_looked_at(audience: Audience, readers: Re
     assert await told(audience, readers, budget=30) == Forecast(
         800, {**codes, "BUDGET_EXHAUSTED": 180}, 300, 30.0, 30.0
     )
+
+
+async def test_the_cap_leaves_each_contact_what_it_did_not_get_of_late(
+    audience: Audience, readers: Readers
+) -> None:
+    codes = {"OPTED_OUT": 80, "BLOCKED": 80, "MISSING_FIELD": 160}
+    # Ordinals are from 1: of a chunk's first ten the 3rd to the 8th are those who are sent to.
+    got = {3: 1, 4: 2, 5: 9, 10: 2}
+    capped = await told(audience, readers, steps=2, cap=FrequencyCap(2, 24), got=got)
+    assert (capped.suppressed, capped.messages) == ({**codes, "FREQUENCY_CAP": 3}, 480 * 2 - 1 - 2 - 2)
+    later = await told(audience, readers, steps=2, cap=FrequencyCap(2, 1), got=got)
+    assert (later.suppressed, later.messages) == (codes, 480 * 2)
+    tested = await told(audience, readers, cap=FrequencyCap(1, 24), got=got, test_mode=True, budget=0)
+    assert (tested.messages, tested.total_count) == (0, 800)
 
 
 @pytest.mark.parametrize("budget", [None, 30.0])

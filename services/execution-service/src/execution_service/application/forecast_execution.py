@@ -17,6 +17,7 @@ from execution_service.application.measure_audience import MeasureAudience
 from execution_service.application.named_bots import named_bots
 from execution_service.application.ports import Bots
 from execution_service.application.ports_audience import SegmentFilters
+from execution_service.application.ports_counting import RecentSends
 from execution_service.application.ports_sending import Audience
 from execution_service.application.ports_settings import Settings
 from execution_service.application.resolve_rule import resolve_rule
@@ -26,6 +27,7 @@ from execution_service.domain.duration import seconds_to_send
 from execution_service.domain.forecast import Course, Foretold, course, foretell
 from execution_service.domain.org_settings import OrgSettings, affordable, cost_of
 from execution_service.domain.quiet_hours import hours_of
+from execution_service.domain.recent_sends import block_of
 from execution_service.domain.rendering import compile_message
 from execution_service.domain.suppression import SUPPRESSIONS
 
@@ -72,6 +74,7 @@ class ForecastExecution:
         audience: Audience,
         bots: Bots,
         settings: Settings,
+        sends: RecentSends,
     ) -> None:
         self._measure = measure
         self._draw = draw
@@ -79,6 +82,7 @@ class ForecastExecution:
         self._audience = audience
         self._bots = bots
         self._settings = settings
+        self._sends = sends
 
     async def __call__(self, query: ForecastQuery) -> Forecast:
         """Raises FieldErrors when the audience cannot be understood."""
@@ -135,17 +139,31 @@ class ForecastExecution:
         for begin in range(0, len(members), size):
             some = members[begin : begin + size]
             people = await self._audience.addressees(query.org, [one.contact_id for one in some], fields)
+            allowances = await self._allowances(query, some, settings)
             courses += [
                 course(
                     steps,
                     one.contact_id,
                     people.get(one.contact_id),
                     seed=snapshot.sampling_seed,
-                    allowance=None,
+                    allowance=allowances.get(one.ordinal),
                 )
                 for one in some
             ]
         return courses
+
+    async def _allowances(
+        self, query: ForecastQuery, members: Sequence[Drawn], settings: OrgSettings
+    ) -> Mapping[int, int]:
+        """By ordinal, how many messages the frequency cap leaves; empty without one, and for tests."""
+        cap = settings.frequency_cap
+        if cap is None or query.snapshot.options.test_mode:
+            return {}
+        numbers = {block_of(one.ordinal) for one in members}
+        got: dict[int, int] = {}
+        for block in (await self._sends.read(query.org, numbers)).values():
+            got |= block.recent(cap, now=query.begin)
+        return {one.ordinal: max(0, cap.messages - got.get(one.ordinal, 0)) for one in members}
 
     async def _seconds(self, query: ForecastQuery, told: Foretold, settings: OrgSettings) -> float | None:
         snapshot = query.snapshot

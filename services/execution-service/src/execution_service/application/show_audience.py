@@ -1,12 +1,16 @@
-"""How large a campaign's audience is now."""
+"""How large a campaign's audience is now, and who of it would be skipped."""
+
+from dataclasses import replace
 
 from service_kit.clock import Clock
 from service_kit.errors import FieldErrors
 
 from execution_service.application.await_young import await_young
+from execution_service.application.count_capped import CountCapped
 from execution_service.application.measure_audience import MeasureAudience
 from execution_service.application.ports import CampaignAudiences
 from execution_service.application.ports_audience import SegmentFilters
+from execution_service.application.ports_settings import Settings
 from execution_service.application.resolve_rule import resolve_rule
 from execution_service.domain.audience import AudienceRule
 from execution_service.domain.audience_columns import Tally
@@ -22,12 +26,16 @@ class ShowAudience:
         campaigns: CampaignAudiences,
         segments: SegmentFilters,
         measure: MeasureAudience,
+        capped: CountCapped,
+        settings: Settings,
         clock: Clock,
         wait_seconds: float,
     ) -> None:
         self._campaigns = campaigns
         self._segments = segments
         self._measure = measure
+        self._capped = capped
+        self._settings = settings
         self._clock = clock
         self._wait = wait_seconds
 
@@ -48,4 +56,8 @@ class ShowAudience:
             rule = await resolve_rule(org, definition, segments=self._segments)
         except FieldErrors:
             rule = AudienceRule(segments=(), excluded=())
-        return await self._measure.current(org, rule)
+        tally, cap = await self._measure.current(org, rule), (await self._settings.of(org)).frequency_cap
+        if cap is None or not tally.total:
+            return tally
+        capped = await self._capped(org, rule, cap, now=self._clock.now())
+        return replace(tally, suppressed={**tally.suppressed, "FREQUENCY_CAP": capped})

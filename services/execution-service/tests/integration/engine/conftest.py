@@ -292,6 +292,7 @@ async def engine(
         idle_seconds=0.02,
         telegram_answer_seconds=3,
         bot_keep_seconds=0.01,
+        org_settings_keep_seconds=0,
     )
     wiring = EngineWiring(settings, service=mongo_database.name)
     await wiring.prepare_engine()

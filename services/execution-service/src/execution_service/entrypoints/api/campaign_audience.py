@@ -13,7 +13,9 @@ from execution_service.entrypoints.errors import answers
 class CampaignAudienceOut(ResponseModel):
     """Counted now, filters applied. A contact in several segments counts in each of them, in the total once.
 
-    `suppressed`: how many of the total would be skipped now, by code.
+    `suppressed`: how many of the total would be skipped now for what they are or got, by code, each for the
+    first reason that holds: `OPTED_OUT`, `BLOCKED`, `DEACTIVATED`, `NO_CHAT`, `FREQUENCY_CAP`. What texts and
+    a budget do is told by a dry run.
     """
 
     total_count: int
