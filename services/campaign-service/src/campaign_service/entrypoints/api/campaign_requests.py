@@ -94,7 +94,11 @@ class CampaignIn(RequestModel):
     messages: list[MessageIn] = Field(default_factory=list, max_length=20)
     workflow: WorkflowIn | None = None
     ab_tests: list[AbTestIn] = Field(default_factory=list, max_length=20)
-    budget: Amount | None = None
+    budget: Amount | None = Field(
+        default=None,
+        description="What its messages may cost in all, at the organisation's costPerMessage. Who is left when it "
+        "is spent is skipped, BUDGET_EXHAUSTED.",
+    )
     start_date: Moment | None = None
     end_date: Moment | None = None
 
