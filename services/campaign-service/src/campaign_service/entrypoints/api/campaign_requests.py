@@ -96,8 +96,8 @@ class CampaignIn(RequestModel):
     ab_tests: list[AbTestIn] = Field(default_factory=list, max_length=20)
     budget: Amount | None = Field(
         default=None,
-        description="What its messages may cost in all, at the organisation's costPerMessage. Who is left when it "
-        "is spent is skipped, BUDGET_EXHAUSTED.",
+        description="What its messages may cost in all, at the organisation's costPerMessage. "
+        "Who is left when it is spent is skipped, BUDGET_EXHAUSTED.",
     )
     start_date: Moment | None = None
     end_date: Moment | None = None
