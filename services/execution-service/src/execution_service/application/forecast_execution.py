@@ -2,7 +2,7 @@
 
 Each contact is decided by the very functions that decide when it is sent to, so of audiences of up to
 CONTACTS contacts the numbers are those that an execution then has. Of larger ones who is suppressed is
-counted, and the rest is told by about so many members who stand for all. All takes about a second.
+counted, and the rest is told by about SAMPLE members who stand for all. Either takes about a second.
 """
 
 import asyncio
@@ -34,6 +34,7 @@ from execution_service.domain.suppression import SUPPRESSIONS
 CONTACTS = 20_000
 DECISIONS = 40_000
 """So many contacts are looked at one by one, or fewer when they get more than two messages each."""
+SAMPLE = 10_000
 _DECISIONS_AT_ONCE = 1_000
 """In some 15 ms: other requests go on in between."""
 
@@ -94,7 +95,7 @@ class ForecastExecution:
         if meant <= most:
             told = await self._exactly(query, rule, settings)
         else:
-            told = await self._about(query, rule, settings, tally, most)
+            told = await self._about(query, rule, settings, tally, min(most, SAMPLE))
         return Forecast(
             total_count=tally.total,
             suppressed={code: round(count) for code, count in told.codes.items() if round(count)},
@@ -109,7 +110,7 @@ class ForecastExecution:
         return foretell(courses, affordable=_affordable(query.snapshot, settings))
 
     async def _about(
-        self, query: ForecastQuery, rule: AudienceRule, settings: OrgSettings, tally: Tally, most: int
+        self, query: ForecastQuery, rule: AudienceRule, settings: OrgSettings, tally: Tally, about: int
     ) -> Foretold:
         """Counted codes, and of the others what the drawn ones among them say."""
         options = query.snapshot.options
@@ -118,7 +119,7 @@ class ForecastExecution:
         counted = {code: count * share for code, count in suppressed.items()}
         targeted = (tally.testers if tests else tally.total) * share
         choice = _choice(query.snapshot)
-        members = await self._draw.some(query.org, rule, choice, total=round(targeted), about=most)
+        members = await self._draw.some(query.org, rule, choice, total=round(targeted), about=about)
         courses = await self._courses(query, members, settings)
         courses = [one for one in courses if one.messages or one.code not in SUPPRESSIONS]
         if not courses:

@@ -161,7 +161,7 @@ class DryRunOut(ResponseModel):
 
     `suppressed`: how many of those meant would not get all of it, by the code that they would have in
     `/recipients`. `estimatedCost` is `costPerMessage` times the messages that would be sent.
-    Exact for audiences of up to 20,000 contacts (and 40,000 messages), estimated from as many beyond.
+    Exact for audiences of up to 20,000 contacts (and 40,000 messages), estimated from 10,000 beyond.
     """
 
     dry_run: Literal[True] = True
