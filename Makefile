@@ -94,7 +94,7 @@ test: lint ## Lint, unit, integration and end-to-end tests on real parts
 .PHONY: chaos
 chaos: .venv/.synced ## The faults that take minutes, on real parts (ARGS="-k kafka" for some, SEED=7)
 	@$(DEVSTACK) toxiproxy >/dev/null
-	@LIMITER_SCALE=6 .venv/bin/pytest -q tests/chaos services/execution-service/tests/integration/engine/test_limiter_processes.py $(ARGS)
+	@LIMITER_SCALE=6 WHOLE_NIGHTS=1 .venv/bin/pytest -q tests/chaos services/execution-service/tests/integration/engine/test_limiter_processes.py services/execution-service/tests/integration/engine/hours $(ARGS)
 
 .PHONY: demo
 demo: .venv/.synced ## The main job on real parts, every number compared (KEEP=1 leaves the stack up)

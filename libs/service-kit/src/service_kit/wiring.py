@@ -7,7 +7,7 @@ import pymongo
 from contracts.envelope import EventData
 from pymongo.errors import PyMongoError
 
-from service_kit.clock import SystemClock
+from service_kit.clock import Clock, SystemClock
 from service_kit.crypto import SecretBox
 from service_kit.idempotency.mongo_keys import MongoIdempotencyKeys
 from service_kit.idempotency.once import Idempotency
@@ -35,10 +35,10 @@ class ServiceWiring:
     Nothing connects before it is used. Make it inside the event loop.
     """
 
-    def __init__(self, settings: ServiceSettings, *, service: str) -> None:
+    def __init__(self, settings: ServiceSettings, *, service: str, clock: Clock | None = None) -> None:
         self.settings = settings
         self.service = service
-        self.clock = SystemClock()
+        self.clock: Clock = clock or SystemClock()
         self.client = connect(settings.mongo_url.get_secret_value(), timeout_ms=settings.mongo_timeout_ms)
         self.database = self.client[service]
         self.transactions = MongoTransactions(self.client, timeout=settings.mongo_timeout_ms / 1000)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import stamina
 from fastapi import FastAPI
 from pymongo.errors import PyMongoError
+from service_kit.clock import Clock
 from service_kit.crypto import SecretBox
 from service_kit.mongo.lease import MongoLease
 from service_kit.mongo.transactions import MongoTransactions
@@ -48,8 +49,8 @@ class Wiring(ServiceWiring):
     Make it inside the event loop.
     """
 
-    def __init__(self, settings: Settings, *, service: str = SERVICE) -> None:
-        super().__init__(settings, service=service)
+    def __init__(self, settings: Settings, *, service: str = SERVICE, clock: Clock | None = None) -> None:
+        super().__init__(settings, service=service, clock=clock)
         self.execution_settings = settings
         self.contacts = MongoContacts(self.database)
         self.changes = MongoContactChanges(self.database)

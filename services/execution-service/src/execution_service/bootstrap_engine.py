@@ -5,6 +5,7 @@ from functools import partial
 
 from contracts.envelope import EventData
 from contracts.tracking import TrackingKeys
+from service_kit.clock import Clock
 from service_kit.kafka.consumer import ConsumerLoop, Handler
 from service_kit.ports import Inbox
 from service_kit.process import Part, owner_name, run_process
@@ -15,6 +16,7 @@ from execution_service.adapters.mongo_ledger_pages import MongoLedgerPages
 from execution_service.adapters.mongo_shards import MongoShards
 from execution_service.application.accept_execution import accept_execution
 from execution_service.application.await_hours import AwaitHours
+from execution_service.application.cut_shards import CutShards
 from execution_service.application.finish_execution import FinishExecution
 from execution_service.application.keep_going import keep_going
 from execution_service.application.note_campaign import note_campaign
@@ -22,6 +24,7 @@ from execution_service.application.open_senders import OpenSenders
 from execution_service.application.plan_execution import PlanExecution
 from execution_service.application.plan_retry import PlanRetry
 from execution_service.application.retried_contacts import RetriedContacts
+from execution_service.application.rouse_shards import RouseShards
 from execution_service.application.steer_execution import SteerExecution
 from execution_service.application.tracking_links import TrackingLinks
 from execution_service.application.walk_audience import WalkAudience
@@ -40,8 +43,10 @@ Subscriptions = Callable[..., Mapping[type[EventData], Handler]]
 class EngineWiring(Wiring):
     """What the planner and the workers share. Make it inside the event loop."""
 
-    def __init__(self, settings: EngineSettings, *, service: str = SERVICE) -> None:
-        super().__init__(settings, service=service)
+    def __init__(
+        self, settings: EngineSettings, *, service: str = SERVICE, clock: Clock | None = None
+    ) -> None:
+        super().__init__(settings, service=service, clock=clock)
         self.engine_settings = settings
         self.executions = MongoExecutions(self.database)
         self.shards = MongoShards(self.database)
@@ -71,13 +76,14 @@ class EngineWiring(Wiring):
 def make_planner(wiring: EngineWiring) -> PlanExecution:
     """The planning use case."""
     settings = wiring.engine_settings
+    cut = CutShards(hours=wiring.hours, clock=wiring.clock, most=settings.shard_size)
     plan_retry = PlanRetry(
         retried=wiring.retried,
         executions=wiring.executions,
         shards=wiring.shards,
+        cut=cut,
         transactions=wiring.transactions,
         clock=wiring.clock,
-        shard_size=settings.shard_size,
         lease_seconds=settings.plan_lease_seconds,
     )
     return PlanExecution(
@@ -87,10 +93,10 @@ def make_planner(wiring: EngineWiring) -> PlanExecution:
         senders=wiring.senders,
         finish=wiring.finish,
         plan_retry=plan_retry,
+        cut=cut,
         transactions=wiring.transactions,
         outbox=wiring.outbox,
         clock=wiring.clock,
-        shard_size=settings.shard_size,
         lease_seconds=settings.plan_lease_seconds,
     )
 
@@ -139,12 +145,19 @@ def planner_parts(wiring: EngineWiring, consumer: ConsumerLoop) -> dict[str, Par
     """What the planner process does side by side."""
     settings = wiring.engine_settings
     planner, owner = make_planner(wiring), owner_name("execution-planner")
+    rouse = RouseShards(
+        executions=wiring.executions,
+        shards=wiring.shards,
+        settings=wiring.recent_settings,
+        clock=wiring.clock,
+    )
     loop = partial(
         keep_going, idle_seconds=settings.idle_seconds, retry_seconds=settings.consumer_retry_max_seconds
     )
 
     async def sweep() -> bool:
         await wiring.finish.sweep()
+        await rouse.sweep()
         return False
 
     parts: dict[str, Part] = {

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from execution_service.application.ports_engine import ShardLease
@@ -20,13 +20,21 @@ class World:
     def __init__(self, due: Sequence[str], underway: Sequence[str]) -> None:
         self.due = list(due)
         self.standing = list(underway)
+        self.soon: set[str] = set()
+        self.asked: list[str] = []
 
     async def underway(self) -> list[Standing]:
-        return [Standing(name, "running", 1, None) for name in self.standing]
+        return [Standing(name, "running", 1, None, "acme") for name in self.standing]
+
+    async def any_due(self, execution_id: str, *, after: datetime, until: datetime) -> bool:
+        self.asked.append(execution_id)
+        assert until - after == timedelta(seconds=30)
+        return execution_id in self.soon
 
     async def lease(
         self, owner: str, *, now: datetime, seconds: float, deadline: float, execution_id: str | None = None
     ) -> ShardLease | None:
+        self.asked.append(execution_id or "any")
         name = next((name for name in self.due if execution_id in (None, name)), None)
         if name is None:
             return None
@@ -83,3 +91,23 @@ def test_a_runner_stays_where_there_is_one_for_each() -> None:
         return await it.give_way(leases[0])
 
     assert not asyncio.run(run())
+
+
+def test_executions_whose_contacts_wait_for_hours_are_asked_for_seldom_and_get_nobodys_runner() -> None:
+    """`soon` has a shard in somebody's hands, or one that waits for a second."""
+
+    async def run() -> list[str]:
+        nights = [f"night{number}" for number in range(9)]
+        world = World(["long"] * 20, ["long", "soon", *nights])
+        world.soon.add("soon")
+        it = turns(world)
+        leases = [lease for _ in range(4) if (lease := await it.lease("w"))]
+        world.asked.clear()
+        for lease in leases:
+            if await it.give_way(lease):
+                it.left(lease)
+                await it.lease("w")
+        return world.asked
+
+    # Once to see that nothing is due, once whether something soon will be.
+    assert [name for name in asyncio.run(run()) if name != "long"] == ["soon", "soon"]

@@ -32,7 +32,7 @@ class Row:
         self.looks += 1
         found = self.now
         await asyncio.sleep(self.seconds)
-        return found and Standing(found.execution_id, found.status, found.life, found.end_date)
+        return found and Standing(found.execution_id, found.status, found.life, found.end_date, found.org)
 
     async def get(self, execution_id: str) -> Execution | None:
         return self.now

@@ -34,7 +34,7 @@ from execution_service.domain.execution import (
     Standing,
 )
 
-_STANDING = {"status": 1, "life": 1, "endDate": 1, "budget": 1}
+_STANDING = {"status": 1, "life": 1, "endDate": 1, "org": 1, "budget": 1}
 
 
 class MongoExecutions:
@@ -243,7 +243,7 @@ def _failure_document(failure: tuple[str, str] | None) -> Document | None:
 
 
 def _standing(row: Document) -> Standing:
-    return Standing(row["_id"], row["status"], row["life"], row["endDate"], row.get("budget"))
+    return Standing(row["_id"], row["status"], row["life"], row["endDate"], row["org"], row.get("budget"))
 
 
 def _plan_document(plan: Plan) -> Document:

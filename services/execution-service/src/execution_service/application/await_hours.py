@@ -1,7 +1,7 @@
 """Quiet hours in a shard's turn: what holds, and how long the shard waits when nobody's hours have come.
 
 Nothing is held meanwhile: the shard has no lease, its bot's slots go to others, and no query is made for it
-until its first contact may be sent to. A change of the rules makes it due at once: see `HurryHeld`.
+until its first contact may be sent to. A change of the rules makes it due at once: see `RouseShards`.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """Planning: the audience is walked once and cut into shards.
 
-Each shard is committed together with the cursor that stands behind its last contact, on the condition
+Some shards are committed together with the cursor that stands behind their last contact, on the condition
 that the planner still holds the lease. A planner that dies anywhere is followed by one that goes on
-behind the last committed shard: nobody is lost, nobody comes twice. Memory: a shard and what the walk holds.
+behind the last committed shards: nobody is lost, nobody comes twice. Memory: those and what the walk holds.
 """
 
 from datetime import timedelta
@@ -14,6 +14,7 @@ from service_kit.errors import FieldErrors
 from service_kit.logging import get_logger
 from service_kit.ports import Outbox, Transactions, Tx
 
+from execution_service.application.cut_shards import CutShards, Cutting
 from execution_service.application.finish_execution import SOURCE, FinishExecution
 from execution_service.application.plan_retry import PlanRetry
 from execution_service.application.ports_audience import Audience
@@ -21,8 +22,7 @@ from execution_service.application.ports_engine import Executions, LeaseLost, Pl
 from execution_service.application.ports_sending import Senders
 from execution_service.domain.audience import AudienceRule
 from execution_service.domain.execution import Execution, Plan
-from execution_service.domain.sampling import in_sample, share_out
-from execution_service.domain.window import shard_size
+from execution_service.domain.sampling import in_sample
 
 log = get_logger()
 
@@ -39,10 +39,10 @@ class PlanExecution:
         senders: Senders,
         finish: FinishExecution,
         plan_retry: PlanRetry,
+        cut: CutShards,
         transactions: Transactions,
         outbox: Outbox,
         clock: Clock,
-        shard_size: int,
         lease_seconds: float,
     ) -> None:
         self._executions = executions
@@ -51,10 +51,10 @@ class PlanExecution:
         self._senders = senders
         self._finish = finish
         self._plan_retry = plan_retry
+        self._cut = cut
         self._transactions = transactions
         self._outbox = outbox
         self._clock = clock
-        self._shard_size = shard_size
         self._lease = timedelta(seconds=lease_seconds)
 
     async def run_once(self, owner: str) -> bool:
@@ -100,7 +100,7 @@ class PlanExecution:
     async def _walk(self, lease: PlanLease, rule: AudienceRule, plan: Plan) -> Plan:
         """Cut everybody behind `plan.last_key` into shards."""
         execution = lease.execution
-        held: list[str] = []
+        held, cutting = list[str](), self._cut.begin(execution)
         renewed = self._clock.now()
         options, seed = execution.snapshot.options, execution.snapshot.sampling_seed
         async for member in self._audience.members(
@@ -108,28 +108,37 @@ class PlanExecution:
         ):
             if member.contact_id and in_sample(seed, member.contact_id, options.target_percentage):
                 held.append(member.contact_id)
-            round_ = plan.shards // execution.parts
-            if len(held) >= shard_size(round_, most=self._shard_size) * execution.parts:
-                plan = await self._commit(lease, plan, held, member.key)
+            if len(held) >= cutting.enough(plan.shards):
+                plan = await self._commit(lease, plan, held, member.key, cutting)
                 held, renewed = [], self._clock.now()
             elif self._clock.now() - renewed > self._lease / 3:
                 renewed = self._clock.now()
                 await self._executions.renew(lease, until=renewed + self._lease)
             last_key = member.key
-        return await self._commit(lease, plan, held, last_key) if held else plan
+        return await self._commit(lease, plan, held, last_key, cutting) if held else plan
 
-    async def _commit(self, lease: PlanLease, plan: Plan, contacts: list[str], last_key: str) -> Plan:
-        """A shard for each bot and the cursor behind them, together or not at all."""
+    async def _commit(
+        self, lease: PlanLease, plan: Plan, contacts: list[str], last_key: str, cutting: Cutting
+    ) -> Plan:
+        """A shard for each bot and clock and the cursor behind them, together or not at all."""
         execution, now = lease.execution, self._clock.now()
-        shared = share_out(contacts, execution.parts, by=str)
+        cuts = await self._cut(execution, contacts, cutting, shards=plan.shards, by=str)
         after = Plan(
-            last_key=last_key, shards=plan.shards + len(shared), targeted=plan.targeted + len(contacts)
+            last_key=last_key, shards=plan.shards + len(cuts), targeted=plan.targeted + len(contacts)
         )
 
         async def work(tx: Tx) -> None:
             await self._executions.advance(tx, lease, after, until=now + self._lease)
-            for number, (part, people) in enumerate(shared.items(), plan.shards):
-                await self._shards.add(tx, execution, number=number, part=part, contacts=people, due=now)
+            for number, cut in enumerate(cuts, plan.shards):
+                await self._shards.add(
+                    tx,
+                    execution,
+                    number=number,
+                    part=cut.part,
+                    contacts=cut.contacts,
+                    due=now,
+                    hours=cut.hours,
+                )
 
         await self._transactions.run(work)
         return after

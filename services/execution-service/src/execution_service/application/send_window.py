@@ -207,7 +207,7 @@ class _Sending:
         letter, slot = due
         if monotonic() > slot.until:  # the loop's clock, which under uvloop shows whole milliseconds only
             missed.append(due)
-        else:
+        elif self._loop.time() < self._stop_at:
             await self._send(letter)
 
     async def _reached(self, at: float) -> bool:

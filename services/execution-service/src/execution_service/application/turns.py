@@ -4,16 +4,21 @@ The limiter shares a bot's rate between the executions that ask for it, so each 
 shards in the order of their due times would let a long execution hold all runners while a short one waits
 behind every shard of it. So a free runner goes to the execution with the fewest runners here, and one whose
 execution has more than another's gives its shard back, between two windows, when that other one waits.
+One that has nothing to do for long, because its contacts wait for their hours, is asked for seldom.
 """
 
 import asyncio
 import math
 from collections import Counter
+from datetime import timedelta
 
 from service_kit.clock import Clock
 
 from execution_service.application.ports_engine import Executions, ShardLease, Shards
+from execution_service.domain.execution import Standing
 
+_SELDOM_SECONDS = 5.0
+"""Between two looks at an execution that has nothing due soon. An idle runner looks for all at once."""
 _PAUSE_SECONDS = 0.1
 """Between two runners that give way: the first one's effect must be seen."""
 
@@ -35,7 +40,7 @@ class Turns:
         self._clock = clock
         self._lease_seconds = lease_seconds
         self._look_seconds = look_seconds
-        self._underway: list[str] = []
+        self._underway: dict[str, Standing] = {}
         self._looked = self._gave_way = -math.inf
         self._runners: Counter[str] = Counter()
         self._served: dict[str, float] = {}
@@ -48,9 +53,23 @@ class Turns:
             lease = await self._lease(owner, execution_id)
             if lease is not None:
                 return lease
-            self._nothing_until[execution_id] = self._now() + self._look_seconds
+            self._nothing_until[execution_id] = self._now() + await self._rest_of(execution_id)
         # What the last look did not show, or must only be parked.
         return await self._lease(owner, None)
+
+    async def _rest_of(self, execution_id: str) -> float:
+        """For how many seconds an execution that has nothing due is let alone.
+
+        No lease lasts longer than `lease_seconds`: if nothing comes to its time in twice of that, nobody has
+        one, and nothing will be given back. What is planned or made due meanwhile is found a little later.
+        """
+        now = self._clock.now()
+        until = now + timedelta(seconds=2 * self._lease_seconds)
+        standing = self._underway.get(execution_id)
+        planned = standing is not None and standing.status == "running"
+        if planned and not await self._shards.any_due(execution_id, after=now, until=until):
+            return _SELDOM_SECONDS
+        return self._look_seconds
 
     def left(self, lease: ShardLease) -> None:
         """The runner is free again."""
@@ -93,8 +112,8 @@ class Turns:
         if now < self._looked + self._look_seconds:
             return
         self._looked = now
-        self._underway = [standing.execution_id for standing in await self._executions.underway()]
-        known = set(self._underway)
+        self._underway = {one.execution_id: one for one in await self._executions.underway()}
+        known = self._underway
         self._runners = +self._runners
         self._served = {name: at for name, at in self._served.items() if name in known}
         self._nothing_until = {name: at for name, at in self._nothing_until.items() if name in known}

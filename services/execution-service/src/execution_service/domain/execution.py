@@ -106,6 +106,7 @@ class Standing:
     status: ExecutionStatus
     life: int
     end_date: datetime | None
+    org: str
     budget: float | None = None
 
     @property

@@ -51,6 +51,10 @@ class Hours:
         own = _zone(timezone) if timezone is not None and self.own_zones else None
         return own or _zone(self.timezone) or UTC
 
+    def offset(self, timezone: str | None, now: datetime) -> int:
+        """How many seconds east of UTC the clock is that counts for a contact with this time zone."""
+        return round((now.astimezone(self.zone(timezone)).utcoffset() or timedelta()).total_seconds())
+
 
 def hours_of(snapshot: ExecutionSnapshot, life: int, settings: OrgSettings) -> Hours:
     """The campaign's own quiet hours and mode, as frozen, or else the organisation's as they are now.
@@ -61,7 +65,12 @@ def hours_of(snapshot: ExecutionSnapshot, life: int, settings: OrgSettings) -> H
     quiet = None if snapshot.options.test_mode else _given(snapshot) or settings.quiet_hours
     if quiet is not None and quiet.from_ == quiet.to:
         quiet = None
-    return Hours(quiet, settings.timezone, mode == "recipient", life << 32 | settings.version)
+    return Hours(quiet, settings.timezone, mode == "recipient", edition_of(life, settings))
+
+
+def edition_of(life: int, settings: OrgSettings) -> int:
+    """Of the rules for this life of an execution under these settings."""
+    return life << 32 | settings.version
 
 
 def _given(snapshot: ExecutionSnapshot) -> QuietHours | None:

@@ -269,14 +269,15 @@ class Engine:
 
 
 @pytest.fixture
-async def engine(
-    mongo_url: str,
-    redis_url: str,
-    simulator: Any,
-    mongo_database: AsyncIOMotorDatabase[dict[str, Any]],
-) -> AsyncIterator[Engine]:
-    """A fresh engine: small shards and windows, so that little data has many of them."""
-    settings = EngineSettings(
+def new_engine() -> type[Engine]:
+    """For tests that wire it by themselves."""
+    return Engine
+
+
+@pytest.fixture
+def engine_settings(mongo_url: str, redis_url: str) -> EngineSettings:
+    """Small shards and windows, so that little data has many of them."""
+    return EngineSettings(
         kafka_bootstrap_servers="unused",
         mongo_url=SecretStr(mongo_url),
         mongo_timeout_ms=10_000,
@@ -286,7 +287,6 @@ async def engine(
         tracking_keys=SecretStr(KEYS),
         tracking_base_url="http://go.test/api/v1/t",
         internal_token=SecretStr("internal"),
-        telegram_api_base_url=simulator.url,
         shard_size=50,
         window_size=25,
         idle_seconds=0.02,
@@ -294,6 +294,16 @@ async def engine(
         bot_keep_seconds=0.01,
         org_settings_keep_seconds=0,
     )
+
+
+@pytest.fixture
+async def engine(
+    engine_settings: EngineSettings,
+    simulator: Any,
+    mongo_database: AsyncIOMotorDatabase[dict[str, Any]],
+) -> AsyncIterator[Engine]:
+    """A fresh engine."""
+    settings = engine_settings.model_copy(update={"telegram_api_base_url": simulator.url})
     wiring = EngineWiring(settings, service=mongo_database.name)
     await wiring.prepare_engine()
     simulator.configure()
