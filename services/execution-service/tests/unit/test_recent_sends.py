@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from execution_service.domain.org_settings import FrequencyCap
-from execution_service.domain.recent_sends import BLOCK_SIZE, Block, block_of
+from execution_service.domain.recent_sends import BLOCK_SIZE, Block, block_of, by_block
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +14,7 @@ ONE_A_DAY = FrequencyCap(1, 24)
 def test_a_contact_is_over_the_cap_until_the_hours_have_passed_since_the_latest_it_may_have_been_sent() -> (
     None
 ):
+    assert by_block([513, 600, 7]) == {2: [513, 600], 0: [7]}
     block = Block(2).take([513, 600], "exec/0", until=NOW, cap=ONE_A_DAY, now=NOW)
     assert block.over(ONE_A_DAY, now=NOW) == {513, 600}
     assert block.over(ONE_A_DAY, now=NOW + timedelta(hours=24)) == {513, 600}

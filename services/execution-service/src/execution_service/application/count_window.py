@@ -26,7 +26,7 @@ from execution_service.application.record_window import RecordWindow
 from execution_service.domain.execution import Execution
 from execution_service.domain.org_settings import FrequencyCap, affordable
 from execution_service.domain.outcomes import Candidate, passed_over
-from execution_service.domain.recent_sends import Block, block_of
+from execution_service.domain.recent_sends import Block, block_of, by_block
 
 IN_FLIGHT_SECONDS = 0.25
 """Pause between two looks whether messages under way leave something of the budget."""
@@ -166,8 +166,8 @@ class CountWindow:
         ordinals = {letter.candidate.position: letter.ordinal for letter in letters}
         reached = now + self._reach
         blocks = [
-            look.blocks[number].take(ordinals.values(), message, until=reached, cap=cap, now=now)
-            for number in {block_of(ordinal) for ordinal in ordinals.values()}
+            look.blocks[number].take(some, message, until=reached, cap=cap, now=now)
+            for number, some in by_block(ordinals.values()).items()
         ]
         return Count(look.most, message, blocks, ordinals, reached + timedelta(hours=cap.hours))
 

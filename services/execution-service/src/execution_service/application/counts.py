@@ -18,7 +18,7 @@ from service_kit.ports import Tx
 from execution_service.application.ports_counting import CountMoved, RecentSends, Spending
 from execution_service.application.ports_engine import ShardLease
 from execution_service.domain.outcomes import Back, Candidate, Final
-from execution_service.domain.recent_sends import Block, block_of
+from execution_service.domain.recent_sends import Block, by_block
 from execution_service.domain.retrying import Former
 from execution_service.domain.spending import Account, is_paid
 
@@ -80,13 +80,10 @@ class Counts:
     ) -> None:
         """Count what became of the window that leaves the shard with `account`."""
         if count is not None and count.until is not None:
-            ordinals = [
-                count.ordinals[place] for place in map(_undelivered, results) if place in count.ordinals
-            ]
-            blocks = (
-                await self._sends.read(lease.org, set(map(block_of, ordinals)), tx=tx) if ordinals else {}
-            )
-            without = [block.drop(ordinals, count.message) for block in blocks.values()]
+            places = filter(count.ordinals.__contains__, map(_undelivered, results))
+            ordinals = by_block(count.ordinals[place] for place in places)
+            blocks = await self._sends.read(lease.org, ordinals, tx=tx) if ordinals else {}
+            without = [block.drop(ordinals[number], count.message) for number, block in blocks.items()]
             await self._sends.write(tx, lease.org, without, until=count.until)
         if account.told is not None and account.untold:
             await self._spending.add(tx, lease.campaign_id, account.untold)

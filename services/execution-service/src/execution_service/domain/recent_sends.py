@@ -49,25 +49,30 @@ class Block:
     def take(
         self, ordinals: Collection[int], message: str, *, until: datetime, cap: FrequencyCap, now: datetime
     ) -> "Block":
-        """With `message` to those of `ordinals` that are here, sent by `until`; without what is too old."""
+        """With `message` to `ordinals`, all of them here, sent by `until`; without what is too old."""
         since, at = _since(cap, now), _seconds(until)
         kept = self.drop(ordinals, message)
-        new = [Send(place, at, message) for place in self._places(ordinals)]
+        new = [Send(ordinal % BLOCK_SIZE, at, message) for ordinal in ordinals]
         return replace(kept, sends=(*(send for send in kept.sends if send.at > since), *new))
 
     def drop(self, ordinals: Collection[int], message: str) -> "Block":
-        """Without `message` to those of `ordinals`."""
-        places = set(self._places(ordinals))
+        """Without `message` to `ordinals`, all of them here."""
+        places = {ordinal % BLOCK_SIZE for ordinal in ordinals}
         kept = (send for send in self.sends if send.message != message or send.place not in places)
         return replace(self, sends=tuple(kept))
-
-    def _places(self, ordinals: Iterable[int]) -> list[int]:
-        return [ordinal % BLOCK_SIZE for ordinal in ordinals if ordinal // BLOCK_SIZE == self.number]
 
 
 def block_of(ordinal: int) -> int:
     """The number of the block that a contact is in."""
     return ordinal // BLOCK_SIZE
+
+
+def by_block(ordinals: Iterable[int]) -> Mapping[int, list[int]]:
+    """The ordinals by the number of their block."""
+    found: dict[int, list[int]] = {}
+    for ordinal in ordinals:
+        found.setdefault(block_of(ordinal), []).append(ordinal)
+    return found
 
 
 def _since(cap: FrequencyCap, now: datetime) -> int:
