@@ -91,10 +91,11 @@ lint: .venv/.synced ## Lock file, ruff, mypy (strict), import rules
 test: lint ## Lint, unit, integration and end-to-end tests on real parts
 	@.venv/bin/pytest -q -n 2 --dist loadscope
 
+PAUSES := services/execution-service/tests/integration/engine/test_pausing.py::test_many_pauses_during_an_execution_stop_in_time_and_lose_and_double_nobody
 .PHONY: chaos
 chaos: .venv/.synced ## The faults that take minutes, on real parts (ARGS="-k kafka" for some, SEED=7)
 	@$(DEVSTACK) toxiproxy >/dev/null
-	@LIMITER_SCALE=6 WHOLE_NIGHTS=1 .venv/bin/pytest -q tests/chaos services/execution-service/tests/integration/engine/test_limiter_processes.py services/execution-service/tests/integration/engine/hours $(ARGS)
+	@LIMITER_SCALE=6 WHOLE_NIGHTS=1 .venv/bin/pytest -q tests/chaos services/execution-service/tests/integration/engine/test_limiter_processes.py services/execution-service/tests/integration/engine/hours $(PAUSES) $(ARGS)
 
 .PHONY: demo
 demo: .venv/.synced ## The main job on real parts, every number compared (KEEP=1 leaves the stack up)
