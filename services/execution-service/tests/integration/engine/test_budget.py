@@ -46,20 +46,17 @@ async def run(engine: Any, execution_id: str, *, workers: int = 1, status: str =
 async def test_workers_together_send_exactly_what_the_budget_pays_for(engine: Any) -> None:
     """Whatever Telegram answers: what it refuses for good is paid too, what it puts off is not."""
     await settle(engine, cost=0.1)
-    engine.telegram.configure(
-        blocked_share=0.1, server_error_share=0.1, dropped_share=0.05, burst_429_every_seconds=0.5,
-        burst_429_length_seconds=0.05, burst_429_retry_after=1, seed=5,
-    )  # fmt: skip
-    await engine.contacts(range(1, 241))
-    await engine.contacts(range(241, 261), opted_out=True)
-    started = engine.started(budget=9.05)
+    engine.telegram.configure(blocked_share=0.1, server_error_share=0.05, dropped_share=0.03, seed=5)
+    await engine.contacts(range(1, 151))
+    await engine.contacts(range(151, 161), opted_out=True)
+    started = engine.started(budget=6.05)
     execution_id = await engine.accept(started)
     await run(engine, execution_id, workers=2)
     counts = await engine.ledger_agrees(execution_id)
-    assert counts["successful"] + counts["failed"] + counts["unknown"] == 90
-    assert (await codes(engine, execution_id))["BUDGET_EXHAUSTED"] == 150
-    assert (await codes(engine, execution_id))["OPTED_OUT"] == 20
-    assert await count_agrees(engine, started.data.campaign_id) == 90
+    assert counts["successful"] + counts["failed"] + counts["unknown"] == 60
+    assert (await codes(engine, execution_id))["BUDGET_EXHAUSTED"] == 90
+    assert (await codes(engine, execution_id))["OPTED_OUT"] == 10
+    assert await count_agrees(engine, started.data.campaign_id) == 60
     assert set(engine.deliveries().values()) == {1}
 
 
@@ -118,7 +115,7 @@ async def test_a_budget_set_and_changed_while_it_runs_counts_what_was_sent_befor
         fields = {"changed": ["budget"], "audience": AudienceDefinition(), "budget": value}
         await engine.steer(CampaignUpdated, started, **fields)
 
-    async with engine.working("one"), engine.working("two"):
+    async with engine.working():
 
         async def some(count: int = 20) -> bool:
             return len(engine.sends(slow)) >= count
@@ -170,13 +167,15 @@ async def test_when_it_pays_for_nothing_the_execution_fails_and_a_larger_one_let
 async def test_a_retry_of_what_was_paid_is_not_paid_again(engine: Any) -> None:
     await settle(engine, cost=1)
     engine.telegram.configure(blocked_chats=[3, 4, 5])
+    bot = await engine.new_bot(per_chat_per_second=1_000)
     await engine.contacts(range(1, 11))
-    started = engine.started(budget=10)
+    started = engine.started(budget=10, bot_id=bot.bot_id)
     execution_id = await engine.accept(started)
     await run(engine, execution_id)
     engine.telegram.configure()
     retry = Retry(of=execution_id, statuses=["failed"], error_codes=None)
-    second = await engine.accept(engine.started(campaign_id=started.data.campaign_id, budget=10, retry=retry))
+    again = engine.started(campaign_id=started.data.campaign_id, budget=10, retry=retry, bot_id=bot.bot_id)
+    second = await engine.accept(again)
     await run(engine, second)
     assert await engine.counts(second) == {"successful": 3, "failed": 0, "skipped": 0, "unknown": 0}
     assert await count_agrees(engine, started.data.campaign_id) == 10
