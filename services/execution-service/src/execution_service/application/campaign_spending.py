@@ -5,7 +5,7 @@ shard has an account of its own, and each process that begins to count tells the
 does not know.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from service_kit.ports import Transactions, Tx
 
@@ -13,6 +13,8 @@ from execution_service.application.ports_counting import ShardAccount, Spending
 from execution_service.application.ports_engine import Executions
 
 _PAGE = 100
+_AT_ONCE = 50
+"""Shards told of in one transaction: some 30 ms."""
 
 
 class CampaignSpending:
@@ -30,20 +32,28 @@ class CampaignSpending:
     async def tell(self, org: str, campaign_id: str) -> Mapping[str, int]:
         """Have the campaign's count know all accounts; by shard what it cannot be told yet: it is in hand."""
         await self._spending.begin(org, campaign_id)
-        untold: dict[str, int] = {}
-        async for shard in self._accounts(org, campaign_id):
-            new = shard.account.told is None and shard.account.total != 0
-            if new and not await self._told(campaign_id, shard):
-                untold[shard.shard_id] = shard.account.total
+        found = [shard async for shard in self._accounts(org, campaign_id)]
+        new = [shard for shard in found if shard.account.told is None and shard.account.total]
+        untold = {shard.shard_id: shard.account.total for shard in new if shard.leased}
+        free = [shard for shard in new if not shard.leased]
+        for begin in range(0, len(free), _AT_ONCE):
+            untold |= await self._tell(campaign_id, free[begin : begin + _AT_ONCE])
         return untold
 
-    async def _told(self, campaign_id: str, shard: ShardAccount) -> bool:
-        async def work(tx: Tx) -> bool:
-            return await self._spending.tell(tx, shard) and await self._spending.add(
-                tx, campaign_id, shard.account.untold
-            )
+    async def _tell(self, campaign_id: str, shards: Sequence[ShardAccount]) -> dict[str, int]:
+        """Tell of these, but for those that have changed meanwhile: they are the answer."""
 
-        return not shard.leased and await self._transactions.run(work)
+        async def work(tx: Tx) -> dict[str, int]:
+            changed = {
+                shard.shard_id: shard.account.total
+                for shard in shards
+                if not await self._spending.tell(tx, shard)
+            }
+            told = sum(shard.account.total for shard in shards if shard.shard_id not in changed)
+            await self._spending.add(tx, campaign_id, told)
+            return changed
+
+        return await self._transactions.run(work)
 
     async def _accounts(self, org: str, campaign_id: str) -> AsyncIterator[ShardAccount]:
         before: str | None = None

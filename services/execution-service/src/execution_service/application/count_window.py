@@ -8,6 +8,7 @@ Nobody is skipped for the budget's sake while a message is under way that may ye
 runner waits for it. So exactly as many are sent as the budget pays for.
 """
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -95,6 +96,7 @@ class CountWindow:
         self._transactions = transactions
         self._clock = clock
         self._reach = timedelta(seconds=reach_seconds)
+        self._telling = asyncio.Lock()
         self._told: set[str] = set()
         self._spent_up: dict[str, int] = {}
 
@@ -220,11 +222,14 @@ class CountWindow:
         """What was sent while nobody counted, and cannot be told to the count yet: it is in others' hands."""
         if execution.execution_id in self._told:
             return 0
-        untold = await self._campaigns.tell(execution.org, execution.campaign_id)
-        if not untold:
-            if len(self._told) > _REMEMBERED:
-                self._told.clear()
-            self._told.add(execution.execution_id)
+        async with self._telling:  # one runner for all: the others find it done
+            if execution.execution_id in self._told:
+                return 0
+            untold = await self._campaigns.tell(execution.org, execution.campaign_id)
+            if not untold:
+                if len(self._told) > _REMEMBERED:
+                    self._told.clear()
+                self._told.add(execution.execution_id)
         return sum(messages for shard, messages in untold.items() if shard != lease.shard_id)
 
 
