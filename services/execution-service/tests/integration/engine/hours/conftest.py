@@ -197,6 +197,7 @@ def live(new_engine: Any, engine_settings: EngineSettings) -> Callable[..., None
         patient = {
             "shard_lease_seconds": 7200,
             "shard_slice_seconds": 600,
+            "shard_patience_seconds": 1800,
             "pause_seconds": 3600,
             "idle_seconds": 300,
             "turn_seconds": 300,
