@@ -41,6 +41,7 @@ def progress_parts(wiring: Wiring) -> ProgressParts:
         shards=shards,
         ledger=MongoLedger(wiring.database),
         pages=pages,
+        settings=wiring.recent_settings,
         clock=wiring.clock,
     )
     follow = FollowProgress(show, seconds=LOOK_SECONDS, quiet_seconds=QUIET_SECONDS)

@@ -3,8 +3,8 @@
 `shards` {_id: `<executionId>:<no>`, executionId, org, campaignId, no, part, size, steps, step, queue, next,
 window, retry[] ([position, tries, waits, dueAt, unanswered, forHours]), passed, counts{}, errors{}, spent,
 reserved, told (the account in `domain/spending.py`), state, owner, epoch, dueAt, held {count, until, edition}
-(who waits for quiet hours to end), offset (of its contacts' clocks when it was planned: seconds east of
-UTC)}.
+(who waits for quiet hours to end), timezone (in which clocks showed what its contacts' did when it was
+planned)}.
 `shard_contacts` {_id: shard, executionId, contacts}: written once, apart, so that progress reads and window
 writes do not carry them. They, and the positions in queue and passed, are packed: see `ledger_packing`.
 
@@ -40,7 +40,9 @@ from execution_service.domain.holding import NO_HOURS, Held, PlannedHours
 from execution_service.domain.retrying import Retried, withdrawn
 from execution_service.domain.window import ShardState
 
-_SUMMED = dict.fromkeys(("size", "counts", "errors", "state", "withdrawn", "held", "offset"), 1) | {"_id": 0}
+_SUMMED = dict.fromkeys(("size", "counts", "errors", "state", "withdrawn", "held", "timezone"), 1) | {
+    "_id": 0
+}
 
 
 class MongoShards:
@@ -122,7 +124,7 @@ class MongoShards:
             "dueAt": hours.held.until if hours.held else due,
             **changing(state),
             "held": held_document(hours.held),
-            "offset": hours.offset,
+            "timezone": hours.timezone,
             **(more or {}),
         }
         people = {
@@ -243,6 +245,8 @@ class MongoShards:
         counts: Counter[str] = Counter()
         errors: Counter[str] = Counter()
         taken_back: Counter[str] = Counter()
+        held: Counter[datetime] = Counter()
+        pending: Counter[str | None] = Counter()
         rows = self._shards.find({"executionId": execution_id}, _SUMMED)
         async for row in rows:
             targeted += row["size"]
@@ -250,7 +254,12 @@ class MongoShards:
             counts.update(row["counts"])
             errors.update(row["errors"])
             taken_back.update(row.get("withdrawn", {}))
-        return ShardSums(targeted, dict(counts), dict(errors), undone, dict(taken_back))
+            pending[row.get("timezone")] += row["size"] - sum(row["counts"].values())
+            if row.get("held"):
+                held[row["held"]["until"]] += row["held"]["count"]
+        return ShardSums(
+            targeted, dict(counts), dict(errors), undone, dict(taken_back), dict(held), dict(pending)
+        )
 
     async def any_undone(self, execution_id: str) -> bool:
         """Whether a shard of the execution is not done."""

@@ -82,8 +82,8 @@ class CutShards:
         cutting.kinds = min(_MOST_KINDS, max(execution.parts, len(kinds)))
         outlooks = Outlooks(hours, now)
         return [
-            Cut(part, PlannedHours(_held(piece, outlooks, hours), offset), [contact for contact, _ in piece])
-            for (offset, part), some in kinds.items()
+            Cut(part, _planned(piece, outlooks, hours), [contact for contact, _ in piece])
+            for (_, part), some in kinds.items()
             for piece in _pieces(some, size)
         ]
 
@@ -109,9 +109,11 @@ def _pieces(people: Sequence[T], size: int) -> list[Sequence[T]]:
     return [people[begin:end] for begin, end in pairwise(edges)]
 
 
-def _held(people: Sequence[tuple[T, str | None]], outlooks: Outlooks, hours: Hours) -> Held | None:
-    """How they wait, if all do."""
+def _planned(people: Sequence[tuple[T, str | None]], outlooks: Outlooks, hours: Hours) -> PlannedHours:
+    """How they stand; they wait as a shard if all do."""
+    timezone = people[0][1]
     found = [outlooks.of(zone) for zone in {zone for _, zone in people}]
     if any(outlook.open for outlook in found):
-        return None
-    return Held(len(people), min(outlook.until for outlook in found), hours.edition)
+        return PlannedHours(None, timezone)
+    first = min(outlook.until for outlook in found)
+    return PlannedHours(Held(len(people), first, hours.edition), timezone)

@@ -10,10 +10,12 @@ from execution_service.application.find_execution import FindExecution
 from execution_service.application.ports import Bots
 from execution_service.application.ports_engine import Executions, Ledger, Shards
 from execution_service.application.ports_ledger_pages import LedgerPages, LedgerRow
+from execution_service.application.ports_settings import Settings
 from execution_service.domain.errors_engine import CursorInvalid
 from execution_service.domain.execution import UNDERWAY, Execution
 from execution_service.domain.outcomes import STATUSES, Status
 from execution_service.domain.progress import IDLE, RATE_SECONDS, Progress, bot_share, measure
+from execution_service.domain.quiet_hours import Hours, hours_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class ShowProgress:
         shards: Shards,
         ledger: Ledger,
         pages: LedgerPages,
+        settings: Settings,
         clock: Clock,
     ) -> None:
         self._find = find
@@ -46,6 +49,7 @@ class ShowProgress:
         self._shards = shards
         self._ledger = ledger
         self._pages = pages
+        self._settings = settings
         self._clock = clock
 
     async def progress(
@@ -65,7 +69,11 @@ class ShowProgress:
         sent = await self._ledger.sent_since(execution.execution_id, since)
         waits = execution.status in UNDERWAY and not sent
         allowed = await self._allowed(execution) if waits else 0
-        return measure(execution, sums, sent_lately=sent, allowed=allowed, now=now)
+        hours = await self._hours(execution) if execution.status in UNDERWAY else None
+        return measure(execution, sums, sent_lately=sent, hours=hours, allowed=allowed, now=now)
+
+    async def _hours(self, execution: Execution) -> Hours:
+        return hours_of(execution.snapshot, execution.life, await self._settings.of(execution.org))
 
     async def _allowed(self, execution: Execution) -> float:
         """Messages a second by the limits of its bots and its share of them."""

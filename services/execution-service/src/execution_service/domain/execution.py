@@ -123,7 +123,9 @@ class Standing:
 class ShardSums:
     """The sum over an execution's shards, in contacts; `undone` counts shards that are not done.
 
-    `withdrawn`: the former outcomes of its contacts, by code, if it is a retry.
+    `withdrawn`: the former outcomes of its contacts, by code, if it is a retry. `held`: how many wait for
+    their hours, by the time at which their shard's turn comes. `pending`: how many have no outcome yet, by a
+    time zone in which clocks show what theirs do (None: the organisation's).
     """
 
     targeted: int = 0
@@ -131,6 +133,8 @@ class ShardSums:
     errors: Mapping[str, int] = field(default_factory=dict)
     undone: int = 0
     withdrawn: Mapping[str, int] = field(default_factory=dict)
+    held: Mapping[datetime, int] = field(default_factory=dict)
+    pending: Mapping[str | None, int] = field(default_factory=dict)
 
     @property
     def processed(self) -> int:

@@ -27,11 +27,11 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class PlannedHours:
-    """How a new shard's contacts stand: how they wait (None: they need not), and how many seconds east of
-    UTC their clocks are (None: the organisation's)."""
+    """How a new shard's contacts stand: how they wait (None: they need not), and a time zone in which clocks
+    show what theirs do (None: the organisation's)."""
 
     held: Held | None = None
-    offset: int | None = None
+    timezone: str | None = None
 
 
 NO_HOURS = PlannedHours()

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from execution_service.domain.duration import seconds_to_send
 from execution_service.domain.execution import Execution, ShardSums
 from execution_service.domain.outcomes import MESSAGES
+from execution_service.domain.quiet_hours import Hours
 
 ProgressStatus = Literal["idle", "scheduled", "running", "paused", "completed", "failed", "cancelled"]
+_LONGEST_SECONDS = 10 * 365 * 86_400
+"""Nobody waits for what lies beyond that, and dates end."""
 RATE_SECONDS = 60
 """The rate is looked at over the last minute."""
 
@@ -20,6 +24,17 @@ class ErrorCount:
     code: str
     count: int
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """So many contacts wait for their quiet hours to end, the first of them until `until`."""
+
+    count: int
+    until: datetime | None
+
+
+NOBODY_WAITS = Waiting(0, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +50,7 @@ class Progress:
     estimated_completion: datetime | None
     errors: tuple[ErrorCount, ...]
     execution: Execution | None
+    waiting: Waiting = NOBODY_WAITS
 
     @property
     def pending(self) -> int:
@@ -69,12 +85,18 @@ def bot_share(execution: Execution, rates: Mapping[int, int], weights: Mapping[i
 
 
 def measure(
-    execution: Execution, sums: ShardSums, *, sent_lately: int, allowed: float = 0, now: datetime
+    execution: Execution,
+    sums: ShardSums,
+    *,
+    sent_lately: int,
+    hours: Hours | None,
+    allowed: float = 0,
+    now: datetime,
 ) -> Progress:
     """The progress of `execution`; `sent_lately` is messages of the last minute, or since it began.
 
     `allowed`: messages a second that it may send, for the time to its end while nothing tells how many it
-    does send; 0 when unknown.
+    does send; 0 when unknown. `hours` tell when its contacts may be sent to (None: it does not run).
     """
     status = shown_status(execution)
     running = status == "running"
@@ -84,8 +106,18 @@ def measure(
         ErrorCount(code, count, MESSAGES.get(code, code))
         for code, count in sorted(sums.errors.items(), key=lambda item: (-item[1], item[0]))
     )
-    left = (sums.targeted - sums.processed) * len(execution.snapshot.messages) if running else 0
-    per_minute = rate or allowed * 60
-    known = running and execution.plan.done and per_minute > 0
-    end = now + timedelta(minutes=left / per_minute) if known else None
-    return Progress(status, sums, rate, end, errors, execution)
+    per_second = rate / 60 or allowed
+    end = None
+    if hours is not None and running and execution.plan.done and per_second > 0:
+        steps = len(execution.snapshot.messages)
+        left = {zone: count * steps for zone, count in sums.pending.items()}
+        seconds = seconds_to_send(left, per_second=per_second, hours=hours, begin=now)
+        end = now + timedelta(seconds=min(seconds, _LONGEST_SECONDS))
+    waiting = _waiting(sums, now) if running else NOBODY_WAITS
+    return Progress(status, sums, rate, end, errors, execution, waiting)
+
+
+def _waiting(sums: ShardSums, now: datetime) -> Waiting:
+    """Those whose turn has come meanwhile do not wait any more."""
+    held = {until: count for until, count in sums.held.items() if until > now}
+    return Waiting(sum(held.values()), min(held, default=None))

@@ -48,6 +48,13 @@ class FailureOut(ResponseModel):
     message: str
 
 
+class WaitingOut(ResponseModel):
+    """Contacts that wait for their quiet hours to end, the first until `until` (null: nobody waits)."""
+
+    count: int
+    until: UtcTime | None
+
+
 class ProgressOut(ResponseModel):
     """`current_rate` is messages a minute over the last minute; 0 when nothing runs."""
 
@@ -55,6 +62,7 @@ class ProgressOut(ResponseModel):
     progress: ProgressNumbers
     current_rate: int
     estimated_completion: UtcTime | None
+    waiting: WaitingOut
     errors: list[ErrorOut]
     execution_id: str | None
     test_mode: bool
@@ -152,6 +160,7 @@ def progress_out(shown: Progress) -> ProgressOut:
         ),
         current_rate=shown.rate,
         estimated_completion=shown.estimated_completion,
+        waiting=WaitingOut(count=shown.waiting.count, until=shown.waiting.until),
         errors=[ErrorOut(code=item.code, count=item.count, message=item.message) for item in shown.errors],
         execution_id=execution.execution_id if execution else None,
         test_mode=execution.test_mode if execution else False,
