@@ -20,21 +20,28 @@ help: ## List the targets
 # ---- environment ----------------------------------------------------------------------------------
 
 .PHONY: setup
-setup: .venv/.synced ## Create or refresh .venv (does nothing when it is current)
+setup: bytecode ## Create or refresh .venv (does nothing when it is current)
 
-.venv/.synced: uv.lock pyproject.toml $(MEMBERS)
+# The packages are compiled here, once: else each process compiles what it imports, all of a stack at the
+# same moment, and every time where PYTHONDONTWRITEBYTECODE is set.
+.venv/.synced: uv.lock pyproject.toml Makefile $(MEMBERS)
 	@if ! command -v uv >/dev/null && ! [ -x $(CACHE)/uv/bin/uv ]; then \
 		echo "installing uv into $(CACHE)/uv" >&2; \
 		mkdir -p $(CACHE) && python3 -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip -q install uv >&2; \
 	fi || { echo "error: uv could not be installed (mend: install Python 3.11 or newer with its venv module, or uv itself)" >&2; exit 1; }
 	@echo "setting up .venv" >&2
-	@$(UV) sync --frozen --quiet >&2
+	@$(UV) sync --frozen --quiet --compile-bytecode >&2
 	@touch $@
+
+# The same for our own modules, of which only those that have changed are compiled.
+.PHONY: bytecode
+bytecode: .venv/.synced
+	@$(PYTHON) -m compileall -q libs/*/src services/*/src tools/*/src
 
 # ---- the stack ------------------------------------------------------------------------------------
 
 .PHONY: up down status logs reset token replay native-mongo toxiproxy
-up: .venv/.synced ## Start everything and wait until it is healthy
+up: bytecode ## Start everything and wait until it is healthy
 	@$(DEVSTACK) up
 
 down: .venv/.synced ## Stop everything that was started here
@@ -88,19 +95,19 @@ lint: .venv/.synced ## Lock file, ruff, mypy (strict), import rules
 	@.venv/bin/lint-imports
 
 .PHONY: test
-test: lint ## Lint, unit, integration and end-to-end tests on real parts
+test: lint bytecode ## Lint, unit, integration and end-to-end tests on real parts
 	@.venv/bin/pytest -q -n 2 --dist loadscope
 
 PAUSES := services/execution-service/tests/integration/engine/test_pausing.py::test_many_pauses_during_an_execution_stop_in_time_and_lose_and_double_nobody
 .PHONY: chaos
-chaos: .venv/.synced ## The faults that take minutes, on real parts (ARGS="-k kafka" for some, SEED=7)
+chaos: bytecode ## The faults that take minutes, on real parts (ARGS="-k kafka" for some, SEED=7)
 	@$(DEVSTACK) toxiproxy >/dev/null
 	@LIMITER_SCALE=6 WHOLE_NIGHTS=1 .venv/bin/pytest -q tests/chaos services/execution-service/tests/integration/engine/test_limiter_processes.py services/execution-service/tests/integration/engine/hours $(PAUSES) $(ARGS)
 
 .PHONY: demo
-demo: .venv/.synced ## The main job on real parts, every number compared (KEEP=1 leaves the stack up)
+demo: bytecode ## The main job on real parts, every number compared (KEEP=1 leaves the stack up)
 	@KEEP=$(KEEP) $(PYTHON) -m demo
 
 .PHONY: bench
-bench: .venv/.synced ## Measure beside ceilings of the same run: BENCH=campaigns or execution (ten minutes, a quiet machine)
+bench: bytecode ## Measure beside ceilings of the same run: BENCH=campaigns or execution (ten minutes, a quiet machine)
 	@$(PYTHON) benchmarks/$(or $(BENCH),campaigns).py
