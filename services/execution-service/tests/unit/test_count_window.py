@@ -5,6 +5,7 @@ that, if there were enough people.
 """
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -61,6 +62,7 @@ class World:
     blocks: dict[int, Block] = field(default_factory=dict)
     settings: OrgSettings = field(default_factory=lambda: OrgSettings("acme", cost_per_message=1))
     executions: list[Execution] = field(default_factory=list)
+    leased: set[str] = field(default_factory=set)
 
     async def of(self, org: str) -> OrgSettings:
         return self.settings
@@ -106,13 +108,15 @@ class World:
 
     async def accounts(self, execution_id: str, *, tx: Tx | None = None) -> Sequence[ShardAccount]:
         return [
-            ShardAccount(name, state.account, leased=False, sent=state.account.spent > 0)
+            ShardAccount(name, state.account, name in self.leased, sent=state.account.spent > 0)
             for name, state in self.states.items()
             if name.startswith(f"{execution_id}:")
         ]
 
     async def tell(self, tx: Tx, shard: ShardAccount) -> bool:
         state = self.states[shard.shard_id]
+        if shard.shard_id in self.leased:
+            return False
         staged(tx, lambda: self.states.update({shard.shard_id: replace(state, account=state.account.tell())}))
         return True
 
@@ -159,14 +163,19 @@ class Workers:
 
     def free(self, execution: Execution) -> list[str]:
         """The execution's shards that nobody has in hand."""
-        held = {lease.shard_id for lease, *_ in (*self.looked.values(), *self.opened.values())}
         return [
             name for name, state in self.world.states.items()
-            if name.startswith(f"{execution.execution_id}:") and name not in held and not state.done
+            if name.startswith(f"{execution.execution_id}:") and name not in self.world.leased and not state.done
         ]  # fmt: skip
 
     async def look(self, worker: int, execution: Execution, shard: str, *, size: int, gone: bool) -> None:
         """Take a free shard and look; `gone`: the first contact has opted out."""
+        self.world.leased.add(shard)
+        await self._look(worker, execution, shard, size=size, gone=gone)
+        if worker not in self.looked:
+            self.world.leased.remove(shard)
+
+    async def _look(self, worker: int, execution: Execution, shard: str, *, size: int, gone: bool) -> None:
         number = int(shard.partition(":")[2])
         people = [str(number * SHARD + place) for place in range(SHARD)]
         lease = ShardLease(
@@ -207,9 +216,11 @@ class Workers:
         opened = await self.counting[worker].open(
             self.record, lease, execution, execution.budget, look, slots
         )
-        if opened is not None:
-            assert len(opened.slots) == len(opened.prepared.letters)
-            self.opened[worker] = lease, execution, opened
+        if opened is None:
+            self.world.leased.remove(lease.shard_id)
+            return
+        assert len(opened.slots) == len(opened.prepared.letters)
+        self.opened[worker] = lease, execution, opened
 
     async def close(self, worker: int, answers: Sequence[Attempt]) -> None:
         lease, execution, opened = self.opened.pop(worker)
@@ -219,6 +230,11 @@ class Workers:
             for place, letter in enumerate(opened.prepared.letters)
         ]  # fmt: skip
         await self.record.close(lease, execution, opened.window, results, opened.count)
+        self.world.leased.remove(lease.shard_id)
+
+    def die(self, worker: int) -> None:
+        """The window stays open, and the lease runs out."""
+        self.world.leased.remove(self.opened.pop(worker)[0].shard_id)
 
 
 def execution(name: str, *, budget: float | None, again: bool) -> Execution:
@@ -268,7 +284,7 @@ async def act(workers: Workers, run: Execution, op: tuple[int, int, list[Attempt
     worker, choice, answers = op
     if worker in workers.opened:
         if choice == 9:
-            del workers.opened[worker]  # it dies, and its window stays open
+            workers.die(worker)
         else:
             await workers.close(worker, answers)
     elif worker in workers.looked:
@@ -279,14 +295,18 @@ async def act(workers: Workers, run: Execution, op: tuple[int, int, list[Attempt
 
 
 async def to_the_end(workers: Workers, *runs: Execution) -> None:
-    """Everybody goes on, and everything is delivered."""
+    """Everybody goes on, and everything is delivered.
+
+    Shards come in turn, as leases do: one may wait for what another has open.
+    """
+    turns = itertools.cycle(range(6))
     for worker in list(workers.looked):
         await workers.open(worker)
     for worker in list(workers.opened):
         await workers.close(worker, [Delivered(1)])
     for run in runs:
         while free := workers.free(run):
-            await act(workers, run, (0, 3, [Delivered(1)]))
+            await act(workers, run, (0, next(turns), [Delivered(1)]))
             if 0 in workers.looked:
                 await workers.open(0)
             if 0 in workers.opened:
