@@ -58,7 +58,7 @@ class SimulatedClock:
 
     def now(self) -> datetime:
         """The simulated time in UTC, to the millisecond."""
-        passed = round((asyncio.get_running_loop().time() - self._began) * 1000)
+        passed = int((asyncio.get_running_loop().time() - self._began) * 1000)
         return self._start + timedelta(milliseconds=passed)
 
 

@@ -50,6 +50,8 @@ log = get_logger()
 
 SKIPPED_AT_ONCE = 10_000
 """Contacts in a window that sends nothing: all of a shard."""
+_CLOCKS_SECONDS = 0.01
+"""The machine's clock is read to the millisecond, and so is uvloop's own."""
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -208,10 +210,11 @@ class RunTurn:
         return self.clock.now() + timedelta(seconds=at - asyncio.get_running_loop().time())
 
     def _time_of(self, date: datetime | None) -> float:
-        """What the event loop's clock will show at `date`."""
+        """What the event loop's clock will show shortly before `date`: neither clock is read exactly."""
         if date is None:
             return math.inf
-        return asyncio.get_running_loop().time() + (date - self.clock.now()).total_seconds()
+        left = (date - self.clock.now()).total_seconds() - _CLOCKS_SECONDS
+        return asyncio.get_running_loop().time() + left
 
     async def _sender(self, execution: Execution, part: int) -> Sender | None:
         bots = execution.bots

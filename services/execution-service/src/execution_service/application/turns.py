@@ -45,11 +45,14 @@ class Turns:
         self._runners: Counter[str] = Counter()
         self._served: dict[str, float] = {}
         self._nothing_until: dict[str, float] = {}
+        self._asleep: set[str] = set()
 
     async def lease(self, owner: str) -> ShardLease | None:
         """A shard for a free runner, of whose execution has most need of one; None when none is due."""
         await self._look()
         for execution_id in self._by_need():
+            if execution_id in self._asleep:  # one runner asks, not all of them at once
+                self._nothing_until[execution_id] = self._now() + _SELDOM_SECONDS
             lease = await self._lease(owner, execution_id)
             if lease is not None:
                 return lease
@@ -68,7 +71,9 @@ class Turns:
         standing = self._underway.get(execution_id)
         planned = standing is not None and standing.status == "running"
         if planned and not await self._shards.any_due(execution_id, after=now, until=until):
+            self._asleep.add(execution_id)
             return _SELDOM_SECONDS
+        self._asleep.discard(execution_id)
         return self._look_seconds
 
     def left(self, lease: ShardLease) -> None:
@@ -97,6 +102,8 @@ class Turns:
             execution_id=execution_id,
         )
         if lease is not None:
+            self._asleep.discard(lease.execution_id)
+            self._nothing_until.pop(lease.execution_id, None)
             self._runners[lease.execution_id] += 1
             self._served[lease.execution_id] = self._now()
         return lease
@@ -117,6 +124,7 @@ class Turns:
         self._runners = +self._runners
         self._served = {name: at for name, at in self._served.items() if name in known}
         self._nothing_until = {name: at for name, at in self._nothing_until.items() if name in known}
+        self._asleep &= known.keys()
 
     @staticmethod
     def _now() -> float:

@@ -152,22 +152,24 @@ class Days:
             await rouse.sweep()
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def until(self, check: Callable[[], Awaitable[bool]], *, hours: float) -> None:
-        """Look now and then, for so long at most."""
+    async def until(
+        self, check: Callable[[], Awaitable[bool]], *, hours: float, every: float = LOOK_SECONDS
+    ) -> None:
+        """Look every so many seconds, for so long at most."""
         loop = asyncio.get_running_loop()
         end = loop.time() + hours * 3600
         while not await check():
             assert loop.time() < end, f"not so within {hours} h"
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(every)
 
-    async def completed(self, execution_id: str, *, hours: float) -> None:
+    async def completed(self, execution_id: str, *, hours: float, every: float = LOOK_SECONDS) -> None:
         """Wait for the execution's end."""
 
         async def ended() -> bool:
             found = await self.wiring.executions.get(execution_id)
             return found is not None and found.status == "completed"
 
-        await self.until(ended, hours=hours)
+        await self.until(ended, hours=hours, every=every)
 
 
 Scenario = Callable[[Days], Awaitable[None]]
