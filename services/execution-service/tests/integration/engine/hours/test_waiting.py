@@ -17,6 +17,7 @@ from contracts.events.campaign import (
 from execution_service.bootstrap_engine import make_planner
 from execution_service.bootstrap_progress import progress_parts
 from execution_service.domain.contact import Contact
+from execution_service.domain.holding import Held
 from execution_service.domain.org_settings import OrgSettings, QuietHours
 from execution_service.domain.outcomes import Rejected
 from pymongo import monitoring
@@ -104,6 +105,31 @@ def test_the_night_is_planned_as_shards_of_one_clock_that_nobody_looks_at_before
         assert await counts(days, execution_id) == {"successful": 150}
 
     live(scenario, start=EVENING, seconds=0.5)
+
+
+def test_who_lost_a_shard_does_not_put_it_to_sleep_and_who_dies_is_followed(live: Live) -> None:
+    async def scenario(days: Any) -> None:
+        await days.people([None] * 4)
+        execution_id = await planned(days, days.started(("21:30", "08:00")))
+        port, loop = days.wiring.shards, asyncio.get_running_loop()
+
+        async def lease(owner: str) -> Any:
+            now = days.clock.now()
+            return await port.lease(owner, now=now, seconds=60, deadline=loop.time() + 60)
+
+        lost = await lease("lost")
+        await asyncio.sleep(61)
+        dying = await lease("dying")
+        assert (lost.shard_id, dying.epoch) == (dying.shard_id, 2)
+        await port.hold(lost, Held(4, days.clock.now() + timedelta(hours=9), 1))
+        (row,) = await shards(days, execution_id)
+        assert (row["owner"], row["state"], row["held"]) == ("dying", "leased", None)
+        await asyncio.sleep(61)
+        async with days.working():
+            await days.completed(execution_id, hours=1)
+        assert days.telegram.received() == {(chat, "0: Hi A"): 1 for chat in range(1, 5)}
+
+    live(scenario, start=EVENING)
 
 
 def test_who_waits_can_be_paused_ended_cancelled_and_retried(live: Live) -> None:
