@@ -1,7 +1,11 @@
-"""The parts that every service's bootstrap puts together the same way."""
+"""The parts that every service's bootstrap puts together the same way.
+
+What reaches for Kafka's driver is imported where it is made: half of all processes never do.
+"""
 
 import asyncio
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import pymongo
 from contracts.envelope import EventData
@@ -12,17 +16,18 @@ from service_kit.crypto import SecretBox
 from service_kit.idempotency.mongo_keys import MongoIdempotencyKeys
 from service_kit.idempotency.once import Idempotency
 from service_kit.inbox.mongo_inbox import MongoInbox
-from service_kit.kafka.consumer import ConsumerLoop, Handler, RetryPolicy
-from service_kit.kafka.dead_letter import DeadLetters
-from service_kit.kafka.producer import KafkaPublisher
 from service_kit.mongo.client import connect
 from service_kit.mongo.lease import MongoLease
 from service_kit.mongo.transactions import MongoTransactions
 from service_kit.outbox.mongo_outbox import MongoOutbox
-from service_kit.outbox.relay import Relay
-from service_kit.outbox.waiting_rows import MongoWaitingRows
 from service_kit.process import owner_name
 from service_kit.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from service_kit.kafka.consumer import ConsumerLoop, Handler
+    from service_kit.kafka.dead_letter import DeadLetters
+    from service_kit.kafka.producer import KafkaPublisher
+    from service_kit.outbox.relay import Relay
 
 READY_SECONDS = 0.8
 """Less than the second that a Kubernetes probe waits by default."""
@@ -79,8 +84,12 @@ class ServiceWiring:
             box=box,
         )
 
-    async def relay(self, process: str) -> Relay:
+    async def relay(self, process: str) -> "Relay":
         """The outbox relay, leader among its replicas by lease."""
+        from service_kit.kafka.producer import KafkaPublisher  # noqa: PLC0415 - only relays publish
+        from service_kit.outbox.relay import Relay  # noqa: PLC0415
+        from service_kit.outbox.waiting_rows import MongoWaitingRows  # noqa: PLC0415
+
         await self.outbox.prepare()
         settings = self.settings
         self._publisher = KafkaPublisher(
@@ -102,16 +111,20 @@ class ServiceWiring:
             retry_seconds=settings.consumer_retry_seconds,
         )
 
-    def dead_letters(self) -> DeadLetters:
+    def dead_letters(self) -> "DeadLetters":
         """The service's dead letters."""
+        from service_kit.kafka.dead_letter import DeadLetters  # noqa: PLC0415 - only consumers park
+
         return DeadLetters(
             self.settings.kafka_bootstrap_servers,
             service=self.service,
             timeout_ms=self.settings.kafka_request_timeout_ms,
         )
 
-    def consumer(self, handlers: Mapping[type[EventData], Handler], *, group: str) -> ConsumerLoop:
+    def consumer(self, handlers: "Mapping[type[EventData], Handler]", *, group: str) -> "ConsumerLoop":
         """A consumer loop over `handlers`; `group` is its Kafka consumer group."""
+        from service_kit.kafka.consumer import ConsumerLoop, RetryPolicy  # noqa: PLC0415 - only consumers
+
         settings = self.settings
         return ConsumerLoop(
             handlers,

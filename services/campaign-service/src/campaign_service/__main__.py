@@ -1,13 +1,30 @@
 """`python -m campaign_service api|relay|consumer`: one command per process."""
 
-import typer
+# ruff: noqa: PLC0415 - a process imports its own parts alone
+from service_kit.commands import run_command
+from service_kit.settings import ServiceSettings, load_settings
 
-from campaign_service import bootstrap
 
-app = typer.Typer(help="Campaign definitions, templates and lifecycle.", no_args_is_help=True)
-app.command("api", help="Serve the HTTP API.")(bootstrap.run_api)
-app.command("relay", help="Publish the outbox to Kafka.")(bootstrap.run_relay)
-app.command("consumer", help="Handle events from Kafka.")(bootstrap.run_consumer)
+def api() -> None:
+    """Serve the HTTP API."""
+    from campaign_service.bootstrap_api import run_api
+
+    run_api()
+
+
+def relay() -> None:
+    """Publish the outbox to Kafka."""
+    from service_kit.relay_process import run_relay
+
+    run_relay(load_settings(ServiceSettings), service="campaign-service", process="campaign-relay")
+
+
+def consumer() -> None:
+    """Handle events from Kafka."""
+    from campaign_service.bootstrap_consumer import run_consumer
+
+    run_consumer()
+
 
 if __name__ == "__main__":
-    app()
+    run_command([api, relay, consumer], program="campaign_service")

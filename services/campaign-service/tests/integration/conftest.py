@@ -12,7 +12,7 @@ import jwt
 import pytest
 import uvicorn
 from campaign_service.application.parts import ApiParts, ConsumerParts
-from campaign_service.bootstrap import build_api_parts
+from campaign_service.bootstrap_api import build_api_parts
 from campaign_service.entrypoints.api.app import create_app
 from campaign_service.settings import ApiSettings
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase

@@ -1,16 +1,15 @@
-"""Puts the audience's parts together, and the API and relay processes. Nothing connects at import."""
+"""Puts together the audience's parts, which all processes but the relay share. Nothing connects at import."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 import stamina
-from fastapi import FastAPI
 from pymongo.errors import PyMongoError
 from service_kit.clock import Clock
 from service_kit.crypto import SecretBox
 from service_kit.mongo.lease import MongoLease
 from service_kit.mongo.transactions import MongoTransactions
-from service_kit.process import Part, api_part, owner_name, run_process
+from service_kit.process import Part, owner_name
 from service_kit.wiring import ServiceWiring
 
 from execution_service.adapters.estimate_loop import EstimateLoop
@@ -194,43 +193,3 @@ def _audience_loop(
         clock=wiring.clock,
     )
     return EstimateLoop(turn, lease=lease, seconds=settings.estimate_seconds, eager=eager).run
-
-
-def run_api(settings: Settings, build_app: Callable[[Wiring], FastAPI]) -> None:
-    """The HTTP API, until a signal comes."""
-    made: list[Wiring] = []
-
-    async def prepare() -> Mapping[str, Part]:
-        wiring = Wiring(settings)
-        made.append(wiring)
-        await wiring.prepare_audience()
-        return {"api": api_part(build_app(wiring), settings), "stop": wiring.tell_of_stop}
-
-    _run("execution-api", settings, prepare, made)
-
-
-def run_relay(settings: Settings) -> None:
-    """The outbox relay, until a signal comes."""
-    made: list[Wiring] = []
-
-    async def prepare() -> Mapping[str, Part]:
-        wiring = Wiring(settings)
-        made.append(wiring)
-        await until_ready(wiring.outbox.prepare)
-        relay = await wiring.relay("execution-relay")
-        return {"relay": relay.run}
-
-    _run("execution-relay", settings, prepare, made)
-
-
-def _run(
-    name: str, settings: Settings, prepare: Callable[[], Awaitable[Mapping[str, Part]]], made: list[Wiring]
-) -> None:
-    async def ready() -> bool:
-        return bool(made) and await made[0].database_answers()
-
-    async def close() -> None:
-        for wiring in made:
-            await wiring.close()
-
-    run_process(name, settings, prepare=prepare, ready=ready, close=close)

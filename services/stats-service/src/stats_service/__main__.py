@@ -1,29 +1,32 @@
-"""`python -m stats_service api|relay|aggregator`."""
+"""`python -m stats_service api|relay|aggregator`: one command per process."""
 
-import typer
-
-from stats_service import bootstrap
-
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+# ruff: noqa: PLC0415 - a process imports its own parts alone
+from service_kit.commands import run_command
+from service_kit.settings import load_settings
 
 
-@app.command()
 def api() -> None:
     """Serve the statistics routes."""
-    bootstrap.run_api()
+    from stats_service.bootstrap_api import run_api
+
+    run_api()
 
 
-@app.command()
 def relay() -> None:
     """Publish the outbox to Kafka."""
-    bootstrap.run_relay()
+    from service_kit.relay_process import run_relay
+
+    from stats_service.settings import Settings
+
+    run_relay(load_settings(Settings), service="stats-service", process="stats-relay")
 
 
-@app.command()
 def aggregator() -> None:
     """Fold events into numbers, and announce them."""
-    bootstrap.run_aggregator()
+    from stats_service.bootstrap_aggregator import run_aggregator
+
+    run_aggregator()
 
 
 if __name__ == "__main__":
-    app()
+    run_command([api, relay, aggregator], program="stats_service")

@@ -11,7 +11,8 @@ import pytest
 from stats_service.application.fold_batch import Batch, fold_batch
 from stats_service.application.ports import Partition
 from stats_service.application.read_fact import read_fact
-from stats_service.bootstrap import Wiring, build_api
+from stats_service.bootstrap import Wiring
+from stats_service.bootstrap_api import build_api
 from stats_service.settings import Settings
 
 pytestmark = pytest.mark.integration

@@ -19,7 +19,8 @@ from service_kit.testing.waiting import eventually
 from stats_service.application.fold_batch import Batch, fold_batch
 from stats_service.application.ports import Partition
 from stats_service.application.read_fact import read_fact
-from stats_service.bootstrap import Wiring, build_api
+from stats_service.bootstrap import Wiring
+from stats_service.bootstrap_api import build_api
 from stats_service.settings import Settings
 from structlog.testing import capture_logs
 

@@ -1,19 +1,17 @@
-"""The only place that wires: clients, adapters and use cases of each process. Nothing connects at import."""
+"""What the processes of this service share. Only the bootstrap modules wire; nothing connects at import.
 
-import random
+Each process has a module of its own, so that it imports nothing that only another one needs.
+"""
 
-import aiohttp
 import stamina
 from service_kit.crypto import SecretBox
 from service_kit.idempotency.once import Idempotency
 from service_kit.mongo.client import is_unavailable
 from service_kit.wiring import ServiceWiring
 
-from webhook_service.adapters.http_sender import HttpSender, open_session
 from webhook_service.adapters.mongo_deliveries import MongoDeliveries
 from webhook_service.adapters.mongo_endpoints import MongoEndpoints
 from webhook_service.adapters.targets import NetworkTargets, system_lookup
-from webhook_service.application.attempt_delivery import AttemptDelivery
 from webhook_service.application.fan_out_event import FanOut
 from webhook_service.application.ports import ApiPorts
 from webhook_service.settings import Settings
@@ -40,7 +38,6 @@ class Wiring(ServiceWiring):
             lookup=self.lookup,
             seconds=settings.webhook_resolve_seconds,
         )
-        self._session: aiohttp.ClientSession | None = None
 
     async def prepare(self) -> None:
         """Create the indexes, as soon as the database is there: it may start later than this process."""
@@ -72,27 +69,3 @@ class Wiring(ServiceWiring):
             deliveries=self.deliveries,
             clock=self.clock,
         )
-
-    def attempt_delivery(self) -> AttemptDelivery:
-        """The deliverer's use case."""
-        settings = self.own
-        self._session = open_session(
-            lookup=self.lookup,
-            allow_private=settings.webhook_allow_private_networks,
-            connections=settings.webhook_workers,
-        )
-        return AttemptDelivery(
-            endpoints=self.endpoints,
-            deliveries=self.deliveries,
-            secrets=self.secrets,
-            sender=HttpSender(self._session, targets=self.targets, seconds=settings.webhook_timeout_seconds),
-            clock=self.clock,
-            schedule=settings.webhook_retry_schedule_seconds,
-            chance=lambda: random.uniform(-1, 1),  # noqa: S311 - jitter, not a secret
-        )
-
-    async def close(self) -> None:
-        """Let go of the connections."""
-        if self._session is not None:
-            await self._session.close()
-        await super().close()

@@ -11,13 +11,8 @@ from time import perf_counter
 import aiohttp
 from standardwebhooks import Webhook
 
-from webhook_service.adapters.targets import (
-    AddressRefused,
-    GuardedResolver,
-    Lookup,
-    NetworkTargets,
-    guarded_sockets,
-)
+from webhook_service.adapters.guarded_connections import AddressRefused, GuardedResolver, guarded_sockets
+from webhook_service.adapters.targets import Lookup, NetworkTargets
 from webhook_service.domain.delivery import Answer
 from webhook_service.domain.errors import TargetRefused
 

@@ -1,19 +1,15 @@
-"""The network side of the SSRF guard: names are resolved, and every address is vetted, here alone.
+"""The network side of the SSRF guard at the creation of an endpoint: names are resolved and vetted.
 
 Mental model: at creation a URL is parsed by the same library that the HTTP client uses, so both see the
 same host, and every address of the host must be allowed. That proves nothing about later, since DNS may
-answer differently then. So at each connection `GuardedResolver` hands the client only addresses that it
-has vetted itself, and `open_socket` vets the very address that the socket is about to connect to, which
-covers IP literals and any way around the resolver.
+answer differently then: `guarded_connections` vets again at each connection.
 """
 
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from webhook_service.domain.addresses import is_allowed
@@ -24,10 +20,6 @@ Lookup = Callable[[str, int], Awaitable[list[str]]]
 """All addresses of a host, as literals. Raises OSError when there are none."""
 
 _LOOKUP_THREADS = 32
-
-
-class AddressRefused(OSError):
-    """The host leads to an address that webhooks may not reach."""
 
 
 def system_lookup() -> Lookup:
@@ -90,49 +82,3 @@ class NetworkTargets:
             raise TargetRefused("must name a host that resolves")
         if not all(is_allowed(address, allow_private=self._allow_private) for address in addresses):
             raise TargetRefused("must be a public address")
-
-
-class GuardedResolver(AbstractResolver):
-    """Gives the HTTP client vetted addresses only."""
-
-    def __init__(self, lookup: Lookup, *, allow_private: bool) -> None:
-        self._lookup = lookup
-        self._allow_private = allow_private
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """Raises AddressRefused when the host has addresses, but none that is allowed."""
-        addresses = await self._lookup(host, port)
-        allowed = [item for item in addresses if is_allowed(item, allow_private=self._allow_private)]
-        if addresses and not allowed:
-            raise AddressRefused("the address is not allowed")
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=socket.IPPROTO_TCP,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address in allowed
-        ]
-
-    async def close(self) -> None:
-        """Nothing to close."""
-
-
-def guarded_sockets(*, allow_private: bool) -> Callable[[Any], socket.socket]:
-    """A socket factory for aiohttp that makes sockets for allowed addresses only.
-
-    Its argument is an entry as `socket.getaddrinfo` answers it.
-    """
-
-    def open_socket(info: tuple[int, int, int, str, tuple[Any, ...]]) -> socket.socket:
-        family, kind, proto, _, address = info
-        if not is_allowed(str(address[0]), allow_private=allow_private):
-            raise AddressRefused("the address is not allowed")
-        return socket.socket(family, kind, proto)
-
-    return open_socket

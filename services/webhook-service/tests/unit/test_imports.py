@@ -1,0 +1,21 @@
+"""Each process imports what it runs, and no more: a stack starts fourteen of them at the same moment."""
+
+import pytest
+from service_kit.testing.imports import packages_of
+
+
+@pytest.mark.parametrize(
+    ("command", "needed", "spared"),
+    [
+        ("api", {"fastapi"}, {"aiohttp", "aiokafka"}),
+        ("consumer", {"aiokafka"}, {"fastapi", "aiohttp"}),
+        ("deliverer", {"aiohttp"}, {"fastapi", "aiokafka"}),
+    ],
+)
+def test_a_process_imports_its_own_parts_alone_and_names_a_missing_setting(
+    command: str, needed: set[str], spared: set[str]
+) -> None:
+    imported = packages_of("webhook_service", command)
+
+    assert needed <= imported
+    assert not spared & imported
