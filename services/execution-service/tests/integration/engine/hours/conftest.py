@@ -19,11 +19,14 @@ from execution_service.application.rouse_shards import RouseShards
 from execution_service.bootstrap_engine import EngineWiring
 from execution_service.bootstrap_worker import Worker
 from execution_service.domain.contact import Contact
+from execution_service.domain.org_settings import OrgSettings
 from execution_service.domain.outcomes import Delivered, NotConnected, SendResult, ServerFailed
 from execution_service.settings_engine import EngineSettings
 from service_kit.testing.simulated_time import SimulatedClock, simulate
 
 LOOK_SECONDS = 900
+VIP = 11
+"""Every so many contacts one is in the segment `vip`."""
 
 
 @dataclass
@@ -94,11 +97,19 @@ class Days:
         return found
 
     async def people(self, zones: Sequence[str | None], *, first: int = 1) -> dict[int, str | None]:
-        """A contact for each of `zones`; chat → zone. Some of them need a second attempt."""
+        """A contact for each of `zones`, in `seg`, and some in `vip` too; chat → zone. Some of them need a
+        second attempt."""
         now = self.clock.now()
         people = [
             Contact(
-                "acme", f"con_{chat:06d}", chat, now, now, first_name="A", segments=("seg",), timezone=zone
+                "acme",
+                f"con_{chat:06d}",
+                chat,
+                now,
+                now,
+                first_name="A",
+                segments=("seg",) if chat % VIP else ("seg", "vip"),
+                timezone=zone,
             )
             for chat, zone in enumerate(zones, first)
         ]
@@ -108,6 +119,13 @@ class Days:
         failures: list[SendResult] = [ServerFailed(), NotConnected()]
         self.telegram.failing = {chat: failures[chat % 2] for chat in range(7, len(zones), 31)}
         return dict(enumerate(zones, first))
+
+    async def put_settings(self, **values: Any) -> None:
+        """Let the organisation have these settings, and no others."""
+        store = self.wiring.org_settings
+        version = (await store.of("acme")).version + 1
+        after = OrgSettings("acme", **values, updated_at=self.clock.now(), version=version)
+        await self.wiring.transactions.run(lambda tx: store.put(tx, after))
 
     def started(self, hours: tuple[str, str] | None = None, **options: Any) -> Any:
         """`campaign.started` with quiet hours of its own, or the organisation's."""

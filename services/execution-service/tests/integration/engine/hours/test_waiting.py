@@ -18,7 +18,7 @@ from execution_service.bootstrap_engine import make_planner
 from execution_service.bootstrap_progress import progress_parts
 from execution_service.domain.contact import Contact
 from execution_service.domain.holding import Held
-from execution_service.domain.org_settings import OrgSettings, QuietHours
+from execution_service.domain.org_settings import QuietHours
 from execution_service.domain.outcomes import Rejected
 from pymongo import monitoring
 
@@ -33,12 +33,6 @@ async def planned(days: Any, event: Any) -> str:
     execution_id: str = await days.engine.accept(event)
     assert await make_planner(days.wiring).run_once("planner")
     return execution_id
-
-
-async def put_settings(days: Any, **values: Any) -> None:
-    before = await days.wiring.org_settings.of("acme")
-    after = OrgSettings("acme", **values, updated_at=days.clock.now(), version=before.version + 1)
-    await days.wiring.transactions.run(lambda tx: days.wiring.org_settings.put(tx, after))
 
 
 async def counts(days: Any, execution_id: str) -> dict[str, int]:
@@ -171,7 +165,7 @@ def test_changed_rules_and_people_are_noticed_by_those_who_wait(live: Live) -> N
     """A shorter night is noticed at the next sweep; who moved lives by the new clock when the turn comes."""
 
     async def scenario(days: Any) -> None:
-        await put_settings(days, quiet_hours=QuietHours(time(20), time(8)), timezone="Europe/London")
+        await days.put_settings(quiet_hours=QuietHours(time(20), time(8)), timezone="Europe/London")
         zones = await days.people([None] * 8 + ["Asia/Tokyo"] * 8)
         execution_id = await planned(days, days.started())
         async with days.working():
@@ -183,7 +177,7 @@ def test_changed_rules_and_people_are_noticed_by_those_who_wait(live: Live) -> N
                 for chat in (8, 16)
             ]  # fmt: skip
             await days.wiring.transactions.run(lambda tx: days.wiring.contacts.replace(tx, moved))
-            await put_settings(days, quiet_hours=QuietHours(time(20), time(23, 30)), timezone="Europe/London")
+            await days.put_settings(quiet_hours=QuietHours(time(20), time(23, 30)), timezone="Europe/London")
             await days.completed(execution_id, hours=24)
         told = {chat: at for at, chat, _ in days.telegram.taken}
         first = {
