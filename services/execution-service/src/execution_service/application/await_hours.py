@@ -52,7 +52,7 @@ class AwaitHours:
 
     async def zones(self, org: str, contacts: Sequence[str], hours: Hours) -> list[str | None]:
         """The contacts' own time zones, in their order, where they matter. Who was erased has none."""
-        if not hours.own_zones:
+        if hours.quiet is None or not hours.own_zones:
             return [None] * len(contacts)
         zones: dict[str, str | None] = {}
         for begin in range(0, len(contacts), AT_ONCE):

@@ -50,6 +50,9 @@ class KeepLease:
         try:
             if held is not None:
                 await self._shards.hold(lease, held)
+                log.info(
+                    "shard.waits", shard_id=lease.shard_id, count=held.count, until=held.until.isoformat()
+                )
             else:
                 await self._shards.release(lease, due=self._clock.now() + timedelta(seconds=after))
         except Exception as error:
