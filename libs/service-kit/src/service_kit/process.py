@@ -47,6 +47,8 @@ def run_process(
     `prepare` runs inside the event loop and answers the parts by name; the admin port is already
     open then, and answers not ready until `prepare` is done.
     """
+    gc.freeze()  # modules stay for good
+    gc.enable()  # off while they were imported, see `commands`
     logging.configure(name, settings.log_level)
     sys.exit(uvloop.run(_run(name, settings, prepare, ready, live, close, drain_seconds)))
 
