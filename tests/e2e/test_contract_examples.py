@@ -234,7 +234,10 @@ async def test_every_operation_of_the_document_asks_for_a_token(world: Any):
     async with world.http(role=None) as http:
         document = (await http.get("/openapi.json")).json()
         for path, methods in document["paths"].items():
-            for method in methods:
+            for method, operation in methods.items():
+                if not operation.get("security"):  # links that people click
+                    assert path == "/api/v1/t/{token}"
+                    continue
                 address = re.sub(r"\{\w+\}", "x", path).removeprefix("/api/v1")
                 answer = await http.request(method.upper(), address)
                 assert answer.status_code == 401, (method, path)
