@@ -9,6 +9,7 @@ from service_kit.mongo.transactions import MongoTransactions
 from service_kit.outbox.mongo_outbox import MongoOutbox
 from service_kit.process import Part, api_part, run_process
 from service_kit.settings import ServiceSettings, load_settings
+from service_kit.wired_process import WiredProcess
 from service_kit.wiring import ServiceWiring
 
 from campaign_service.adapters.http_preflight import HttpPreflight
@@ -16,7 +17,7 @@ from campaign_service.adapters.mongo_campaigns import MongoCampaigns
 from campaign_service.adapters.mongo_templates import MongoTemplates
 from campaign_service.application.parts import ApiParts
 from campaign_service.application.ports import Preflight
-from campaign_service.bootstrap import PATIENTLY, SERVICE, Process
+from campaign_service.bootstrap import PATIENTLY, SERVICE
 from campaign_service.entrypoints.api.app import create_app
 from campaign_service.settings import ApiSettings
 
@@ -81,11 +82,10 @@ async def build_api_parts(
 def run_api() -> None:
     """The HTTP API, until a signal comes."""
     settings = load_settings(ApiSettings)
-    process = Process()
+    process = WiredProcess(lambda: ApiWiring(settings))
 
     async def prepare() -> Mapping[str, Part]:
-        process.wiring = wiring = ApiWiring(settings)
-        app = create_app(await wiring.api_parts(settings), settings)
+        app = create_app(await process.wire().api_parts(settings), settings)
         return {"api": api_part(app, settings)}
 
     run_process("campaign-api", settings, prepare=prepare, ready=process.ready, close=process.close)

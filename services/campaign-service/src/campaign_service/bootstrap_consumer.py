@@ -6,13 +6,14 @@ from functools import partial
 from service_kit.kafka.consumer import ConsumerLoop
 from service_kit.process import Part, run_process
 from service_kit.settings import load_settings
+from service_kit.wired_process import WiredProcess
 from service_kit.wiring import ServiceWiring
 
 from campaign_service.adapters.mongo_campaigns import MongoCampaigns
 from campaign_service.adapters.mongo_templates import MongoTemplates
 from campaign_service.application.fire_schedules import fire_schedules
 from campaign_service.application.parts import ConsumerParts
-from campaign_service.bootstrap import PATIENTLY, SERVICE, Process
+from campaign_service.bootstrap import PATIENTLY, SERVICE
 from campaign_service.entrypoints.schedules import watch_schedules
 from campaign_service.entrypoints.subscriptions import subscriptions
 from campaign_service.settings import ConsumerSettings
@@ -36,11 +37,11 @@ async def consumer_parts(wiring: ServiceWiring) -> ConsumerParts:
 def run_consumer() -> None:
     """The event handlers and the schedules, until a signal comes."""
     settings = load_settings(ConsumerSettings)
-    process = Process()
+    process = WiredProcess(lambda: ServiceWiring(settings, service=SERVICE))
     loops: list[ConsumerLoop] = []
 
     async def prepare() -> Mapping[str, Part]:
-        process.wiring = wiring = ServiceWiring(settings, service=SERVICE)
+        wiring = process.wire()
         parts = await consumer_parts(wiring)
         loops.append(wiring.consumer(subscriptions(parts), group="campaign-consumer"))
         fire = partial(

@@ -2,7 +2,7 @@
 
 # ruff: noqa: PLC0415 - a process imports its own parts alone
 from service_kit.commands import run_command
-from service_kit.settings import load_settings
+from service_kit.settings import ServiceSettings, load_settings
 
 
 def api() -> None:
@@ -17,9 +17,7 @@ def relay() -> None:
     """Publish the outbox to Kafka."""
     from service_kit.relay_process import run_relay
 
-    from execution_service.settings import Settings
-
-    run_relay(load_settings(Settings), service="execution-service", process="execution-relay")
+    run_relay(load_settings(ServiceSettings), service="execution-service", process="execution-relay")
 
 
 def planner() -> None:

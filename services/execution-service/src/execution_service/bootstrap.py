@@ -59,7 +59,6 @@ class Wiring(ServiceWiring):
         self.recent_settings = RecentSettings(
             self.org_settings, keep_seconds=settings.org_settings_keep_seconds
         )
-        self.recent_sends = MongoRecentSends(self.database)
         self.bots = MongoBots(self.database, box=SecretBox(settings.encryption_keys.get_secret_value()))
         self.recent_sends = MongoRecentSends(self.database)
         self.spending = MongoSpending(self.database)

@@ -9,6 +9,7 @@ from service_kit.clock import Clock
 from service_kit.kafka.consumer import ConsumerLoop, Handler
 from service_kit.ports import Inbox
 from service_kit.process import Part, owner_name, run_process
+from service_kit.wired_process import WiredProcess
 
 from execution_service.adapters.mongo_executions import MongoExecutions
 from execution_service.adapters.mongo_ledger import MongoLedger
@@ -173,21 +174,16 @@ def planner_parts(wiring: EngineWiring, consumer: ConsumerLoop) -> dict[str, Par
 
 def run_planner(settings: EngineSettings, subscriptions: Subscriptions) -> None:
     """Consume campaign events, plan executions, keep audiences counted, until a signal comes."""
-    made: list[EngineWiring] = []
+    process = WiredProcess(lambda: EngineWiring(settings))
     consumers: list[ConsumerLoop] = []
 
     async def prepare() -> Mapping[str, Part]:
-        wiring = EngineWiring(settings)
-        made.append(wiring)
+        wiring = process.wire()
         await wiring.prepare_engine()
         consumers.append(await make_consumer(wiring, subscriptions))
         return planner_parts(wiring, consumers[0])
 
     async def ready() -> bool:
-        return bool(consumers) and consumers[0].ready.is_set() and await made[0].database_answers()
+        return bool(consumers) and consumers[0].ready.is_set() and await process.ready()
 
-    async def close() -> None:
-        for wiring in made:
-            await wiring.close()
-
-    run_process("execution-planner", settings, prepare=prepare, ready=ready, close=close)
+    run_process("execution-planner", settings, prepare=prepare, ready=ready, close=process.close)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from redis.asyncio import Redis
 from service_kit.process import Part, owner_name, run_process
+from service_kit.wired_process import WiredProcess
 
 from execution_service.adapters.mongo_bot_waits import MongoBotWaits, MongoChatMoves
 from execution_service.adapters.redis_limiter import RedisLimiter
@@ -197,24 +198,22 @@ def _policy(settings: EngineSettings) -> RunPolicy:
 
 def run_worker(settings: EngineSettings) -> None:
     """Send, until a signal comes."""
-    made: list[tuple[EngineWiring, Worker]] = []
+    process = WiredProcess(lambda: EngineWiring(settings))
+    workers: list[Worker] = []
 
     async def prepare() -> Mapping[str, Part]:
-        wiring = EngineWiring(settings)
+        wiring = process.wire()
         worker = Worker(wiring, owner=owner_name("execution-worker"))
-        made.append((wiring, worker))
+        workers.append(worker)
         await wiring.prepare_engine()
         return {"runners": worker.run}
 
-    async def ready() -> bool:
-        return bool(made) and await made[0][0].database_answers()
-
     async def close() -> None:
-        for wiring, worker in made:
+        for worker in workers:
             await worker.close()
-            await wiring.close()
+        await process.close()
 
     run_process(
-        "execution-worker", settings, prepare=prepare, ready=ready, close=close,
+        "execution-worker", settings, prepare=prepare, ready=process.ready, close=close,
         drain_seconds=settings.drain_seconds + 4,
     )  # fmt: skip

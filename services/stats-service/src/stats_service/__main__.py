@@ -2,7 +2,6 @@
 
 # ruff: noqa: PLC0415 - a process imports its own parts alone
 from service_kit.commands import run_command
-from service_kit.settings import load_settings
 
 
 def api() -> None:
@@ -15,10 +14,9 @@ def api() -> None:
 def relay() -> None:
     """Publish the outbox to Kafka."""
     from service_kit.relay_process import run_relay
+    from service_kit.settings import ServiceSettings, load_settings
 
-    from stats_service.settings import Settings
-
-    run_relay(load_settings(Settings), service="stats-service", process="stats-relay")
+    run_relay(load_settings(ServiceSettings), service="stats-service", process="stats-relay")
 
 
 def aggregator() -> None:

@@ -5,6 +5,8 @@ from functools import partial
 
 from service_kit.kafka.consumer import RetryPolicy
 from service_kit.process import Part, run_process
+from service_kit.settings import load_settings
+from service_kit.wired_process import WiredProcess
 
 from stats_service.adapters.faust_source import FaustSource
 from stats_service.adapters.kafka_log import KafkaLog
@@ -12,10 +14,11 @@ from stats_service.application.announce_statistics import announce_statistics
 from stats_service.application.catch_up import CatchUp
 from stats_service.application.fold_batch import fold_batch
 from stats_service.application.ports import Record
-from stats_service.bootstrap import SERVICE, Process, Wiring
+from stats_service.bootstrap import SERVICE, Wiring
 from stats_service.entrypoints.aggregator import Aggregator, Progress
 from stats_service.entrypoints.parts import announce_for_ever, catch_up_for_ever, fold_for_ever
 from stats_service.entrypoints.subscriptions import TOPICS
+from stats_service.settings import Settings
 
 
 def build_aggregator(wiring: Wiring, progress: Progress) -> tuple[FaustSource, dict[str, Part]]:
@@ -84,20 +87,21 @@ def build_aggregator(wiring: Wiring, progress: Progress) -> tuple[FaustSource, d
 
 def run_aggregator() -> None:
     """Fold events and announce statistics until a signal comes."""
-    process, progress = Process(), Progress()
+    settings, progress = load_settings(Settings), Progress()
+    process = WiredProcess(lambda: Wiring(settings))
     source: FaustSource | None = None
 
     async def prepare() -> Mapping[str, Part]:
         nonlocal source
-        source, parts = build_aggregator(await process.wiring(), progress)
+        wiring = process.wire()
+        await wiring.prepare()
+        source, parts = build_aggregator(wiring, progress)
         return parts
 
     async def ready() -> bool:
         return source is not None and source.started.is_set() and await process.ready()
 
     async def live() -> bool:
-        return source is None or progress.within(process.settings.live_seconds)
+        return source is None or progress.within(settings.live_seconds)
 
-    run_process(
-        "stats-aggregator", process.settings, prepare=prepare, ready=ready, live=live, close=process.close
-    )
+    run_process("stats-aggregator", settings, prepare=prepare, ready=ready, live=live, close=process.close)

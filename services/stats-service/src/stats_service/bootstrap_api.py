@@ -8,17 +8,38 @@ from contracts.tracking import TrackingKeys
 from fastapi import FastAPI
 from service_kit.api.app import create_api
 from service_kit.process import Part, api_part, run_process
+from service_kit.settings import load_settings
+from service_kit.wired_process import WiredProcess
 
 from stats_service.application.follow_link import follow_link
 from stats_service.application.get_statistics import get_statistics
-from stats_service.bootstrap import SERVICE, Process, Wiring
+from stats_service.application.keep_clicks import KeepClicks
+from stats_service.bootstrap import SERVICE, Wiring
 from stats_service.domain.numbers import Overview, Performance
 from stats_service.entrypoints.api.statistics import EXAMPLES, statistics_router
 from stats_service.entrypoints.api.tracking import tracking_router
 from stats_service.entrypoints.errors import STATUSES
+from stats_service.metrics import CLICKS
+from stats_service.settings import ApiSettings
 
 
-def build_api(wiring: Wiring) -> FastAPI:
+class ApiWiring(Wiring):
+    """What the API has beside what it shares with the aggregator: the keys of links, and clicks to keep."""
+
+    def __init__(self, settings: ApiSettings, *, database: str = SERVICE) -> None:
+        super().__init__(settings, database=database)
+        self.keys = TrackingKeys(settings.tracking_keys.get_secret_value())
+        self.clicks = KeepClicks(
+            transactions=self.transactions,
+            outbox=self.outbox,
+            waiting=settings.clicks_waiting,
+            patience_seconds=settings.click_patience_seconds,
+            retry_seconds=settings.consumer_retry_seconds,
+            told=lambda result, count: CLICKS.labels(result=result).inc(count),
+        )
+
+
+def build_api(wiring: ApiWiring) -> FastAPI:
     """The HTTP routes on `wiring`."""
 
     async def get(campaign: str, org: str, deleted_too: bool) -> tuple[Overview, Performance]:
@@ -34,7 +55,7 @@ def build_api(wiring: Wiring) -> FastAPI:
 
     follow = partial(
         follow_link,
-        keys=TrackingKeys(wiring.settings.tracking_keys.get_secret_value()),
+        keys=wiring.keys,
         links=wiring.links,
         clicks=wiring.clicks,
         clock=wiring.clock,
@@ -51,10 +72,12 @@ def build_api(wiring: Wiring) -> FastAPI:
 
 def run_api() -> None:
     """Serve the routes until a signal comes."""
-    process = Process()
+    settings = load_settings(ApiSettings)
+    process = WiredProcess(lambda: ApiWiring(settings))
 
     async def prepare() -> Mapping[str, Part]:
-        wiring = await process.wiring()
-        return {"api": api_part(build_api(wiring), process.settings), "clicks": wiring.clicks.run}
+        wiring = process.wire()
+        await wiring.prepare()
+        return {"api": api_part(build_api(wiring), settings), "clicks": wiring.clicks.run}
 
-    run_process("stats-api", process.settings, prepare=prepare, ready=process.ready, close=process.close)
+    run_process("stats-api", settings, prepare=prepare, ready=process.ready, close=process.close)

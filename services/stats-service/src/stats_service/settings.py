@@ -8,12 +8,6 @@ from service_kit.settings import ServiceSettings
 class Settings(ServiceSettings):
     """See the README for what each is."""
 
-    tracking_keys: SecretStr
-    """Those that execution-service signs links with: all of them are read."""
-    click_patience_seconds: float = Field(default=0.5, gt=0)
-    """How long who clicks waits for the click to be stored."""
-    clicks_waiting: int = Field(default=20_000, ge=1)
-    """Clicks that may wait for the database."""
     fold_batch: int = 1_000
     """Messages folded at once, at most."""
     source_waiting: int = 2_000
@@ -28,6 +22,17 @@ class Settings(ServiceSettings):
     """A campaign's statistics are announced at most once in this time."""
     announce_poll_seconds: float = 0.2
     announce_limit: int = 200
+
+
+class ApiSettings(Settings):
+    """What the API alone needs."""
+
+    tracking_keys: SecretStr
+    """Those that execution-service signs links with: all of them are read."""
+    click_patience_seconds: float = Field(default=0.5, gt=0)
+    """How long who clicks waits for the click to be stored."""
+    clicks_waiting: int = Field(default=20_000, ge=1)
+    """Clicks that may wait for the database."""
 
     @field_validator("tracking_keys")
     @classmethod

@@ -1,7 +1,6 @@
 """The aggregator process on real Kafka and MongoDB, killed in the middle: the numbers equal a recount."""
 
 import asyncio
-import base64
 import os
 import random
 import signal
@@ -125,7 +124,6 @@ async def aggregator(
             "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap_servers,
             "MONGO_URL": mongo_url,
             "JWT_SECRET": "a-secret-of-the-tests-that-is-long-enough",
-            "TRACKING_KEYS": f"k1:{base64.b64encode(bytes(32)).decode()}",
             "FOLD_BATCH": "7",
         },
         tmp_path / "aggregator.log",

@@ -11,9 +11,8 @@ import pytest
 from stats_service.application.fold_batch import Batch, fold_batch
 from stats_service.application.ports import Partition
 from stats_service.application.read_fact import read_fact
-from stats_service.bootstrap import Wiring
-from stats_service.bootstrap_api import build_api
-from stats_service.settings import Settings
+from stats_service.bootstrap_api import ApiWiring, build_api
+from stats_service.settings import ApiSettings
 
 pytestmark = pytest.mark.integration
 
@@ -43,21 +42,21 @@ def token() -> Token:
 
 
 @pytest.fixture
-async def wiring(mongo_url: str, mongo_database: Any) -> AsyncIterator[Wiring]:
-    settings = Settings(
+async def wiring(mongo_url: str, mongo_database: Any) -> AsyncIterator[ApiWiring]:
+    settings = ApiSettings(
         kafka_bootstrap_servers="127.0.0.1:1",
         mongo_url=mongo_url,
         jwt_secret=SECRET,
         tracking_keys=f"k1:{base64.b64encode(bytes(32)).decode()}",
         jwt_algorithms=["HS256"],
     )
-    wiring = Wiring(settings, database=mongo_database.name)
+    wiring = ApiWiring(settings, database=mongo_database.name)
     await wiring.prepare()
     yield wiring
     await wiring.close()
 
 
-async def fold_all(wiring: Wiring, bodies: list[bytes], first: int = 0) -> None:
+async def fold_all(wiring: ApiWiring, bodies: list[bytes], first: int = 0) -> None:
     """Have `bodies` in the numbers, at offsets from `first`."""
     facts = [(offset, fact) for offset, raw in enumerate(bodies, first) if (fact := read_fact(raw))]
     partition = Partition("delivery-events", 0)
@@ -71,7 +70,7 @@ async def fold_all(wiring: Wiring, bodies: list[bytes], first: int = 0) -> None:
 
 
 @pytest.fixture
-async def client(wiring: Wiring, events: Any) -> AsyncIterator[httpx.AsyncClient]:
+async def client(wiring: ApiWiring, events: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the API; the campaign of acme has three messages, one of them refused."""
     refused = [
         {"minute": 1, "messageId": "msg_1", "status": "failed", "errorCode": "USER_BLOCKED", "count": 1},
@@ -125,7 +124,7 @@ async def test_another_organisation_and_an_unknown_campaign_are_not_told_apart(
 
 
 async def test_a_deleted_campaigns_statistics_are_there_for_admins_only_whatever_comes_late(
-    client: httpx.AsyncClient, wiring: Wiring, token: Token, events: Any
+    client: httpx.AsyncClient, wiring: ApiWiring, token: Token, events: Any
 ) -> None:
     before = (await client.get(PATH, headers=token(role="viewer"))).json()
     late = [events.created(CAMPAIGN, sequence=2), events.window(3, campaign_id=CAMPAIGN)]

@@ -19,9 +19,8 @@ from service_kit.testing.waiting import eventually
 from stats_service.application.fold_batch import Batch, fold_batch
 from stats_service.application.ports import Partition
 from stats_service.application.read_fact import read_fact
-from stats_service.bootstrap import Wiring
-from stats_service.bootstrap_api import build_api
-from stats_service.settings import Settings
+from stats_service.bootstrap_api import ApiWiring, build_api
+from stats_service.settings import ApiSettings
 from structlog.testing import capture_logs
 
 pytestmark = pytest.mark.integration
@@ -34,13 +33,13 @@ URLS = ["https://shop.example/sale?a=1&b=[2]#c", "http://shop.example"]
 @asynccontextmanager
 async def serving(
     mongo_url: str, database: Any, keys: str
-) -> AsyncIterator[tuple[Wiring, httpx.AsyncClient]]:
+) -> AsyncIterator[tuple[ApiWiring, httpx.AsyncClient]]:
     """The API on `database`, with the part that stores clicks."""
-    settings = Settings(
+    settings = ApiSettings(
         kafka_bootstrap_servers="127.0.0.1:1", mongo_url=mongo_url, mongo_timeout_ms=500, request_timeout_seconds=1,
         jwt_secret="a-secret-of-the-tests-that-is-long-enough", tracking_keys=keys, click_patience_seconds=0.3,
     )  # fmt: skip
-    wiring = Wiring(settings, database=database.name)
+    wiring = ApiWiring(settings, database=database.name)
     await wiring.prepare()
     keeping = asyncio.create_task(wiring.clicks.run())
     transport = httpx.ASGITransport(app=build_api(wiring), raise_app_exceptions=False)
@@ -53,7 +52,7 @@ async def serving(
         await wiring.close()
 
 
-async def heard_of(wiring: Wiring, raw: bytes) -> list[str]:
+async def heard_of(wiring: ApiWiring, raw: bytes) -> list[str]:
     """Have the execution's links stored; their ids."""
     partition, fact = Partition("campaign-events", 0), read_fact(raw)
     assert fact is not None

@@ -3,18 +3,23 @@
 from collections.abc import Mapping
 
 from service_kit.process import Part, api_part, run_process
+from service_kit.settings import load_settings
+from service_kit.wired_process import WiredProcess
 
-from webhook_service.bootstrap_process import Process
+from webhook_service.bootstrap import Wiring
 from webhook_service.entrypoints.api.app import build_app
+from webhook_service.settings import Settings
 
 
 def run_api() -> None:
     """Serve /webhooks."""
-    process = Process()
+    settings = load_settings(Settings)
+    process = WiredProcess(lambda: Wiring(settings))
 
     async def prepare() -> Mapping[str, Part]:
-        wiring = await process.wire()
-        served = build_app(wiring.api_ports(), process.settings)
-        return {"api": api_part(served, process.settings)}
+        wiring = process.wire()
+        await wiring.prepare()
+        served = build_app(wiring.api_ports(), settings)
+        return {"api": api_part(served, settings)}
 
-    run_process("webhook-api", process.settings, prepare=prepare, ready=process.ready, close=process.close)
+    run_process("webhook-api", settings, prepare=prepare, ready=process.ready, close=process.close)

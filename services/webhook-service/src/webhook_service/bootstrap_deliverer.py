@@ -5,11 +5,12 @@ from collections.abc import Mapping
 
 import aiohttp
 from service_kit.process import Part, run_process
+from service_kit.settings import load_settings
+from service_kit.wired_process import WiredProcess
 
 from webhook_service.adapters.http_sender import HttpSender, open_session
 from webhook_service.application.attempt_delivery import AttemptDelivery
 from webhook_service.bootstrap import Wiring
-from webhook_service.bootstrap_process import Process
 from webhook_service.entrypoints.deliverer import Deliverer, Pace
 from webhook_service.settings import Settings
 
@@ -40,13 +41,14 @@ def _pace(settings: Settings) -> Pace:
 
 def run_deliverer() -> None:
     """Send deliveries that are due."""
-    process = Process()
-    settings = process.settings
+    settings = load_settings(Settings)
+    process = WiredProcess(lambda: Wiring(settings))
     sessions: list[aiohttp.ClientSession] = []
     running: list[Deliverer] = []
 
     async def prepare() -> Mapping[str, Part]:
-        wiring = await process.wire()
+        wiring = process.wire()
+        await wiring.prepare()
         session = open_session(
             lookup=wiring.lookup,
             allow_private=settings.webhook_allow_private_networks,

@@ -11,9 +11,9 @@ from execution_service.bootstrap import Wiring as ExecutionWiring
 from execution_service.entrypoints.api.app import build_app as execution_app
 from execution_service.settings import Settings as ExecutionSettings
 from service_kit.settings import ServiceSettings
-from stats_service.bootstrap import Wiring as StatsWiring
+from stats_service.bootstrap_api import ApiWiring as StatsWiring
 from stats_service.bootstrap_api import build_api as stats_app
-from stats_service.settings import Settings as StatsSettings
+from stats_service.settings import ApiSettings as StatsSettings
 from webhook_service.application.ports import ApiPorts
 from webhook_service.entrypoints.api.app import build_app as webhook_app
 
