@@ -26,7 +26,15 @@ from contracts.events.execution import ExecutionCompleted, ExecutionFailed, Exec
 from contracts.events.settings import GuardRails, SettingsChanged
 from service_kit.ports import Tx
 from service_kit.testing.fakes import staged
-from stats_service.application.ports import Announced, Bounds, Owner, Partition, PositionMoved, Record
+from stats_service.application.ports import (
+    Announced,
+    Bounds,
+    NewPrice,
+    Owner,
+    Partition,
+    PositionMoved,
+    Record,
+)
 from stats_service.domain.facts import CampaignSeen, FrozenLink, PriceSet
 from stats_service.domain.fold import Changes, ExecutionState, Known, ShardKey, ShardState
 from stats_service.domain.numbers import Counts, Numbers
@@ -123,13 +131,11 @@ class InMemoryStats:
         price = self.prices.get(numbers.org, PriceSet(numbers.org, 0, 0))
         return Announced(campaign, self.revisions[campaign], copy, price.cost_per_message)
 
-    async def changed(self, limit: int) -> Sequence[str]:
-        return sorted(self.repriced)[:limit]
+    async def changed(self, limit: int) -> Sequence[NewPrice]:
+        return [NewPrice(org, self.prices[org].revision) for org in sorted(self.repriced)[:limit]]
 
-    async def spread(self, tx: Tx, org: str) -> None:
-        staged(tx, lambda: self._spread(org))
-
-    def _spread(self, org: str) -> None:
+    async def spread(self, price: NewPrice) -> None:
+        org = price.org
         mine = [campaign for campaign, numbers in self.numbers.items() if numbers.org == org]
         self.revisions |= {campaign: self.revisions[campaign] + 1 for campaign in mine}
         self.dirty |= set(mine)

@@ -18,7 +18,7 @@ CAMPAIGN_EVENTS = Topic("campaign-events", retention_ms=90 * 24 * 3600 * 1000)
 EXECUTION_EVENTS = Topic("execution-events", retention_ms=90 * 24 * 3600 * 1000)
 DELIVERY_EVENTS = Topic("delivery-events", retention_ms=90 * 24 * 3600 * 1000)
 ENGAGEMENT_EVENTS = Topic("engagement-events", retention_ms=90 * 24 * 3600 * 1000)
-AUDIENCE_EVENTS = Topic("audience-events")
+AUDIENCE_EVENTS = Topic("audience-events", retention_ms=90 * 24 * 3600 * 1000)
 STATISTICS_EVENTS = Topic("statistics-events")
 
 

@@ -11,7 +11,6 @@ as they are; the mac is half of an HMAC-SHA-256, which is what RFC 2104, section
 
 import base64
 import hmac
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,14 +19,13 @@ from hashlib import sha256
 from ulid import ULID
 
 from contracts.events.campaign import FrozenMessage
+from contracts.keys import read_keys
 
 MAX_TOKEN = 512
 """Characters; no token is longer."""
 _LINK_BYTES = 8
 _MAC_BYTES = 16
-_KEY_BYTES = 32
 _PURPOSE = b"tracking-link/1"
-_KEY_ID = re.compile(r"[A-Za-z0-9]{1,16}")
 _ULID = 0
 """In the place of a length: a ULID follows."""
 
@@ -74,15 +72,7 @@ class TrackingKeys:
     """
 
     def __init__(self, keys: str) -> None:
-        self._keys: dict[str, bytes] = {}
-        for item in filter(None, (part.strip() for part in keys.split(","))):
-            key_id, _, encoded = item.partition(":")
-            secret = base64.b64decode(encoded, validate=True)
-            if not _KEY_ID.fullmatch(key_id) or key_id in self._keys or len(secret) != _KEY_BYTES:
-                raise ValueError("TRACKING_KEYS must be <id>:<base64 of 32 bytes>, separated by commas")
-            self._keys[key_id] = secret
-        if not self._keys:
-            raise ValueError("TRACKING_KEYS is empty")
+        self._keys = read_keys(keys, name="TRACKING_KEYS")
         self._first = next(iter(self._keys))
 
     def sign(self, tracked: Tracked) -> str:

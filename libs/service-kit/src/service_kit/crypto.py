@@ -7,6 +7,7 @@ is rotated by putting a new one in front. Source: NIST SP 800-38D, by the `crypt
 import base64
 import secrets
 
+from contracts.keys import read_keys
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -19,15 +20,8 @@ class SecretBox:
     """Encrypts and decrypts short secrets. `keys` is `ENCRYPTION_KEYS`: `k2:<base64>,k1:<base64>`."""
 
     def __init__(self, keys: str) -> None:
-        self._keys: dict[str, AESGCM] = {}
-        for item in filter(None, (part.strip() for part in keys.split(","))):
-            key_id, _, encoded = item.partition(":")
-            raw = base64.b64decode(encoded, validate=True)
-            if not key_id or "." in key_id or len(raw) != 32:
-                raise ValueError("ENCRYPTION_KEYS must be <id>:<base64 of 32 bytes>, separated by commas")
-            self._keys[key_id] = AESGCM(raw)
-        if not self._keys:
-            raise ValueError("ENCRYPTION_KEYS is empty")
+        read = read_keys(keys, name="ENCRYPTION_KEYS")
+        self._keys = {key_id: AESGCM(raw) for key_id, raw in read.items()}
         self._current = next(iter(self._keys))
 
     def seal(self, plain: str, *, owner: str) -> str:

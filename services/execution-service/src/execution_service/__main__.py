@@ -32,9 +32,9 @@ def planner() -> None:
 def worker() -> None:
     """Send."""
     from execution_service.bootstrap_worker import run_worker
-    from execution_service.settings_engine import EngineSettings
+    from execution_service.settings_engine import WorkerSettings
 
-    run_worker(load_settings(EngineSettings))
+    run_worker(load_settings(WorkerSettings))
 
 
 if __name__ == "__main__":

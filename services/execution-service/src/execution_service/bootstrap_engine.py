@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from contracts.envelope import EventData
-from contracts.tracking import TrackingKeys
 from service_kit.clock import Clock
 from service_kit.kafka.consumer import ConsumerLoop, Handler
 from service_kit.ports import Inbox
@@ -27,7 +26,6 @@ from execution_service.application.plan_retry import PlanRetry
 from execution_service.application.retried_contacts import RetriedContacts
 from execution_service.application.rouse_shards import RouseShards
 from execution_service.application.steer_execution import SteerExecution
-from execution_service.application.tracking_links import TrackingLinks
 from execution_service.application.walk_audience import WalkAudience
 from execution_service.bootstrap import (
     SERVICE,
@@ -54,9 +52,6 @@ class EngineWiring(Wiring):
         self.ledger = MongoLedger(self.database)
         self.pages = MongoLedgerPages(self.database)
         self.retried = RetriedContacts(executions=self.executions, shards=self.shards, pages=self.pages)
-        self.links = TrackingLinks(
-            TrackingKeys(settings.tracking_keys.get_secret_value()), base_url=settings.tracking_base_url
-        )
         self.hours = AwaitHours(settings=self.recent_settings, audience=self.contacts, clock=self.clock)
         self.senders = OpenSenders(self.bots, keep_seconds=settings.bot_keep_seconds)
         self.finish = FinishExecution(

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Mapping
 
+from contracts.tracking import TrackingKeys
 from redis.asyncio import Redis
+from service_kit.clock import Clock
 from service_kit.process import Part, owner_name, run_process
 from service_kit.wired_process import WiredProcess
 
@@ -23,16 +25,32 @@ from execution_service.application.run_shard import RunShard
 from execution_service.application.run_turn import RunTurn
 from execution_service.application.send_window import SendTiming, SendWindow
 from execution_service.application.silence import Silence
+from execution_service.application.tracking_links import TrackingLinks
 from execution_service.application.turns import Turns
+from execution_service.bootstrap import SERVICE
 from execution_service.bootstrap_engine import EngineWiring
 from execution_service.metrics_engine import PrometheusObserver
-from execution_service.settings_engine import EngineSettings
+from execution_service.settings_engine import EngineSettings, WorkerSettings
+
+
+class WorkerWiring(EngineWiring):
+    """What workers have beside what the planner has, too: the links behind buttons."""
+
+    engine_settings: WorkerSettings
+
+    def __init__(
+        self, settings: WorkerSettings, *, service: str = SERVICE, clock: Clock | None = None
+    ) -> None:
+        super().__init__(settings, service=service, clock=clock)
+        self.links = TrackingLinks(
+            TrackingKeys(settings.tracking_keys.get_secret_value()), base_url=settings.tracking_base_url
+        )
 
 
 class Worker:
     """The runners of one process and what they hold. Make it inside the event loop."""
 
-    def __init__(self, wiring: EngineWiring, *, owner: str) -> None:
+    def __init__(self, wiring: WorkerWiring, *, owner: str) -> None:
         settings = wiring.engine_settings
         self._settings = settings
         self._owner = owner
@@ -49,7 +67,7 @@ class Worker:
         )
         self.run_shard = self._wire(wiring)
 
-    def _wire(self, wiring: EngineWiring) -> RunShard:
+    def _wire(self, wiring: WorkerWiring) -> RunShard:
         settings, clock, observer = self._settings, wiring.clock, PrometheusObserver()
         policy = _policy(settings)
         keep = KeepLease(wiring.shards, clock=clock, lease_seconds=policy.lease_seconds)
@@ -73,7 +91,7 @@ class Worker:
             stopping=self.stopping,
         )
 
-    def _turn(self, wiring: EngineWiring, keep: KeepLease, policy: RunPolicy, observer: Observer) -> RunTurn:
+    def _turn(self, wiring: WorkerWiring, keep: KeepLease, policy: RunPolicy, observer: Observer) -> RunTurn:
         settings, clock, limiter = self._settings, wiring.clock, RedisLimiter(self.redis)
         silence = Silence(limiter=limiter, waits=MongoBotWaits(wiring.database), clock=clock)
         return RunTurn(
@@ -196,9 +214,9 @@ def _policy(settings: EngineSettings) -> RunPolicy:
     )
 
 
-def run_worker(settings: EngineSettings) -> None:
+def run_worker(settings: WorkerSettings) -> None:
     """Send, until a signal comes."""
-    process = WiredProcess(lambda: EngineWiring(settings))
+    process = WiredProcess(lambda: WorkerWiring(settings))
     workers: list[Worker] = []
 
     async def prepare() -> Mapping[str, Part]:

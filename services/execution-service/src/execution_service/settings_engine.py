@@ -46,11 +46,16 @@ class EngineSettings(Settings):
     """How long a bot's token and limits are kept before they are read again."""
     drain_seconds: float = Field(default=4, gt=0)
     """How long a stopping worker waits for answers that are under way."""
+    redis_timeout_seconds: float = Field(default=1, gt=0)
+
+
+class WorkerSettings(EngineSettings):
+    """What workers alone need: they make the links behind buttons."""
+
     tracking_keys: SecretStr
     """`k2:<base64 of 32 bytes>,k1:…`: the first signs the links behind buttons, stats-service reads all."""
     tracking_base_url: str = Field(max_length=500)
     """What those links begin with: the public address of `/api/v1/t`. Telegram takes no localhost."""
-    redis_timeout_seconds: float = Field(default=1, gt=0)
 
     @field_validator("tracking_keys")
     @classmethod

@@ -8,7 +8,6 @@ from service_kit.mongo.client import is_unavailable
 from service_kit.wiring import ServiceWiring
 
 from stats_service.adapters.mongo_ledger import MongoLedger
-from stats_service.adapters.mongo_links import MongoLinks
 from stats_service.adapters.mongo_numbers import MongoNumbers
 from stats_service.adapters.mongo_positions import MongoPositions
 from stats_service.settings import Settings
@@ -28,7 +27,6 @@ class Wiring(ServiceWiring):
         self.ledger = MongoLedger(self.database, clock=self.clock)
         self.positions = MongoPositions(self.database)
         self.numbers = MongoNumbers(self.database)
-        self.links = MongoLinks(self.database)
 
     async def prepare(self) -> None:
         """Create the indexes; a database that is away is waited for."""

@@ -11,6 +11,7 @@ from service_kit.process import Part, api_part, run_process
 from service_kit.settings import load_settings
 from service_kit.wired_process import WiredProcess
 
+from stats_service.adapters.mongo_links import MongoLinks
 from stats_service.application.follow_link import follow_link
 from stats_service.application.get_statistics import get_statistics
 from stats_service.application.keep_clicks import KeepClicks
@@ -28,6 +29,7 @@ class ApiWiring(Wiring):
 
     def __init__(self, settings: ApiSettings, *, database: str = SERVICE) -> None:
         super().__init__(settings, database=database)
+        self.links = MongoLinks(self.database)
         self.keys = TrackingKeys(settings.tracking_keys.get_secret_value())
         self.clicks = KeepClicks(
             transactions=self.transactions,

@@ -17,7 +17,7 @@ from stats_service.adapters.mongo_links import MongoLinks
 from stats_service.adapters.mongo_numbers import MongoNumbers
 from stats_service.adapters.mongo_positions import MongoPositions
 from stats_service.application.fold_batch import Batch, Folded, fold_batch
-from stats_service.application.ports import Owner, Partition, PositionMoved
+from stats_service.application.ports import NewPrice, Owner, Partition, PositionMoved
 from stats_service.application.read_fact import read_fact
 from stats_service.domain.facts import Fact
 from stats_service.domain.fold import Changes
@@ -254,8 +254,8 @@ async def test_the_newest_price_of_an_organisation_reaches_its_campaigns_alone(
     other = events.window(campaign_id="camp_2", execution_id="exec_2", org="other")
     await fold_each(store, [events.window(0), other, events.settings(0.25, revision=2)])
     assert ((await take("camp_1")).cost_per_message, (await take("camp_2")).cost_per_message) == (0.25, 0)
-    assert list(await store.numbers.changed(10)) == ["acme"]
-    await store.transactions.run(lambda tx: store.numbers.spread(tx, "acme"))
+    assert list(await store.numbers.changed(10)) == [NewPrice("acme", 2)]
+    await store.numbers.spread(NewPrice("acme", 2))
     assert list(await store.numbers.changed(10)) == []
     assert list(await store.numbers.due(NOW, 10)) == ["camp_1"]
     taken = await take("camp_1")

@@ -126,3 +126,13 @@ async def test_what_waits_at_the_end_without_a_database_is_counted_as_lost(monke
     async with bench.running():
         await asyncio.gather(*(bench.clicks.note(click(number)) for number in range(3)))
     assert (bench.stored, bench.told) == ([], {"lost": 3})
+
+
+async def test_a_click_that_comes_while_the_process_ends_is_stored_at_once_or_counted_as_lost() -> None:
+    bench = Bench(patience=0.01)
+    async with bench.running():
+        await bench.clicks.note(click(0))
+    await bench.clicks.note(click(1))
+    bench.database.away = True
+    await bench.clicks.note(click(2))
+    assert (bench.stored, bench.told) == (["c0", "c1"], {"stored": 2, "lost": 1})

@@ -28,7 +28,7 @@ async def hold_campaign(
     outbox: Outbox,
     clock: Clock,
 ) -> None:
-    """Pause the campaign for the execution's reason. Raises AlreadyHandled, Retryable."""
+    """Pause the campaign for the execution's reason. Raises AlreadyHandled, Retryable, Poison."""
     data = event.data
     reason = Failure(data.reason.code, data.reason.message)
 

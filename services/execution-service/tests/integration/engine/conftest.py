@@ -27,14 +27,14 @@ from contracts.ids import new_id
 from execution_service.application.accept_execution import accept_execution
 from execution_service.application.plan_execution import PlanExecution
 from execution_service.application.ports import Member
-from execution_service.bootstrap_engine import EngineWiring, make_planner, make_steering
-from execution_service.bootstrap_worker import Worker
+from execution_service.bootstrap_engine import make_planner, make_steering
+from execution_service.bootstrap_worker import Worker, WorkerWiring
 from execution_service.domain.bot import Bot, BotLimits
 from execution_service.domain.contact import Contact
 from execution_service.domain.execution import Execution
 from execution_service.entrypoints.api.app import build_app
 from execution_service.entrypoints.subscriptions import subscriptions
-from execution_service.settings_engine import EngineSettings
+from execution_service.settings_engine import WorkerSettings
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pydantic import SecretStr
 from service_kit.testing.waiting import eventually
@@ -48,7 +48,7 @@ _TIMES = ("paused_at", "resumed_at", "cancelled_at", "deleted_at", "failed_at")
 class Engine:
     """One service on an empty database with one bot."""
 
-    wiring: EngineWiring
+    wiring: WorkerWiring
     telegram: Any
     bot: Bot = field(init=False)
     versions: int = 1
@@ -275,9 +275,9 @@ def new_engine() -> type[Engine]:
 
 
 @pytest.fixture
-def engine_settings(mongo_url: str, redis_url: str) -> EngineSettings:
+def engine_settings(mongo_url: str, redis_url: str) -> WorkerSettings:
     """Small shards and windows, so that little data has many of them."""
-    return EngineSettings(
+    return WorkerSettings(
         kafka_bootstrap_servers="unused",
         mongo_url=SecretStr(mongo_url),
         mongo_timeout_ms=10_000,
@@ -298,13 +298,13 @@ def engine_settings(mongo_url: str, redis_url: str) -> EngineSettings:
 
 @pytest.fixture
 async def engine(
-    engine_settings: EngineSettings,
+    engine_settings: WorkerSettings,
     simulator: Any,
     mongo_database: AsyncIOMotorDatabase[dict[str, Any]],
 ) -> AsyncIterator[Engine]:
     """A fresh engine."""
     settings = engine_settings.model_copy(update={"telegram_api_base_url": simulator.url})
-    wiring = EngineWiring(settings, service=mongo_database.name)
+    wiring = WorkerWiring(settings, service=mongo_database.name)
     await wiring.prepare_engine()
     simulator.configure()
     made = Engine(wiring, simulator)

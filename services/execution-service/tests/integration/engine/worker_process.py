@@ -16,9 +16,8 @@ from typing import Any, TextIO
 
 import uvloop
 from execution_service.application.ports_sending import Grant, Limiter, Sharer, Slot
-from execution_service.bootstrap_engine import EngineWiring
-from execution_service.bootstrap_worker import Worker
-from execution_service.settings_engine import EngineSettings
+from execution_service.bootstrap_worker import Worker, WorkerWiring
+from execution_service.settings_engine import WorkerSettings
 
 TICK = 0.005
 
@@ -56,7 +55,7 @@ def note_slots(limiter: Limiter, out: TextIO) -> None:
 
 async def main(settings: dict[str, Any], database: str, name: str, path: str) -> None:
     """Work until told to stop."""
-    wiring = EngineWiring(EngineSettings(**settings), service=database)
+    wiring = WorkerWiring(WorkerSettings(**settings), service=database)
     worker = Worker(wiring, owner=name)
     send, stop = worker.api.send, asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

@@ -10,7 +10,7 @@ from service_kit.mongo.client import Database, Document
 from service_kit.mongo.transactions import session_of
 from service_kit.ports import Tx
 
-from stats_service.application.ports import Announced, Owner
+from stats_service.application.ports import Announced, NewPrice, Owner
 from stats_service.domain.numbers import Counts, Numbers, Tasks
 
 
@@ -55,21 +55,23 @@ class MongoNumbers:
         cost = price["costPerMessage"] if price else 0.0
         return Announced(campaign, row["revision"], Numbers(row["org"], _counts(row), tasks), cost)
 
-    async def changed(self, limit: int) -> Sequence[str]:
-        """Organisations whose campaigns do not show their price yet."""
-        rows = await self._prices.find({"dirty": True}, {"_id": 1}).limit(limit).to_list(None)
-        return [row["_id"] for row in rows]
+    async def changed(self, limit: int) -> Sequence[NewPrice]:
+        """Prices that not all campaigns of their organisations show yet."""
+        rows = await self._prices.find({"dirty": True}, {"revision": 1}).limit(limit).to_list(None)
+        return [NewPrice(row["_id"], row["revision"]) for row in rows]
 
-    async def spread(self, tx: Tx, org: str) -> None:
-        """Mark the organisation's campaigns to be told of, and take its own mark off.
+    async def spread(self, price: NewPrice) -> None:
+        """Mark the organisation's campaigns to be told of, then take the price's own mark off.
 
-        Who takes a campaign's mark at the same time writes the same row, so it sees the new price or repeats.
+        Each row by itself, for they may be many: a death in between leaves the mark, and all are marked
+        again. Who takes a campaign's mark at the same time writes the same row, so it sees the new price or
+        repeats; a newer price keeps its mark.
         """
-        session = session_of(tx)
         await self._numbers.update_many(
-            {"org": org}, {"$set": {"dirty": True}, "$inc": {"revision": 1}}, session=session
+            {"org": price.org}, {"$set": {"dirty": True}, "$inc": {"revision": 1}}
         )
-        await self._prices.update_one({"_id": org}, {"$set": {"dirty": False}}, session=session)
+        seen = {"_id": price.org, "revision": price.revision}
+        await self._prices.update_one(seen, {"$set": {"dirty": False}})
 
 
 def _counts(row: Document) -> Counts:

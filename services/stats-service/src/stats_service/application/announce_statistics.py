@@ -1,7 +1,6 @@
 """Tell the others of a campaign's numbers, the last state always, but not more often than they can use."""
 
 from datetime import timedelta
-from functools import partial
 
 from contracts.envelope import new_event
 from contracts.events.statistics import CampaignStatistics, StatisticsUpdated
@@ -30,8 +29,6 @@ async def announce_statistics(
     mark off and the event are one transaction. Numbers that move afterwards set the mark again, and so does
     another price, for all campaigns of its organisation.
     """
-    for org in await prices.changed(limit):
-        await transactions.run(partial(prices.spread, org=org))
     now = clock.now()
     told = 0
     for campaign in await announcements.due(now - timedelta(seconds=every_seconds), limit):
@@ -59,6 +56,9 @@ async def announce_statistics(
             return True
 
         told += await transactions.run(work)
+    # Last: what one organisation's price has to mark keeps nobody else's campaigns waiting.
+    for price in await prices.changed(limit):
+        await prices.spread(price)
     return told
 
 

@@ -100,15 +100,23 @@ class Announced:
     cost_per_message: float = 0
 
 
+@dataclass(frozen=True, slots=True)
+class NewPrice:
+    """The price of `org`, in its `revision`, that not all campaigns show yet."""
+
+    org: str
+    revision: int
+
+
 class Prices(Protocol):
     """What messages cost, by organisation, and the marks that say whose campaigns do not show it yet."""
 
-    async def changed(self, limit: int) -> Sequence[str]:
-        """Organisations that are marked."""
+    async def changed(self, limit: int) -> Sequence[NewPrice]:
+        """Those that are marked."""
         ...
 
-    async def spread(self, tx: Tx, org: str) -> None:
-        """Mark the organisation's campaigns to be told of, and take its own mark off."""
+    async def spread(self, price: NewPrice) -> None:
+        """Mark the organisation's campaigns to be told of, then take this price's mark off."""
         ...
 
 

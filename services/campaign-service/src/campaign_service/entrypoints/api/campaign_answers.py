@@ -4,9 +4,8 @@ from typing import Any, Literal
 
 from contracts.events.campaign import CampaignStatus, CampaignType
 from contracts.events.settings import TimezoneMode
-from pydantic import Field
 from service_kit.api.envelope import Pagination, ResponseModel, UtcTime
-from service_kit.api.types import TimeOfDay
+from service_kit.api.quiet_hours import QuietHoursOut
 
 from campaign_service.domain.campaign import Campaign
 from campaign_service.domain.definition import Channel, UnknownDelivery, WorkflowTrigger
@@ -27,13 +26,6 @@ class TargetAudienceOut(ResponseModel):
 
     segments: list[str]
     total_count: int
-
-
-class QuietHoursOut(ResponseModel):
-    """Times on a clock on the wall."""
-
-    from_: TimeOfDay = Field(alias="from")
-    to: TimeOfDay
 
 
 class StrategyOut(ResponseModel):

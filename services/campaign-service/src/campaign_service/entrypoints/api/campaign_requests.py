@@ -8,7 +8,8 @@ from contracts.ids import new_id
 from pydantic import Field, StringConstraints, field_validator
 from pydantic_core.core_schema import ValidationInfo
 from service_kit.api.envelope import RequestModel
-from service_kit.api.types import ClientId, Description, Name, ReadOnly, Text, TimeOfDay
+from service_kit.api.quiet_hours import QuietHoursIn
+from service_kit.api.types import ClientId, Description, Name, ReadOnly, Text
 
 from campaign_service.domain import definition as domain
 from campaign_service.domain.errors import DefinitionTooLarge
@@ -28,13 +29,6 @@ class GoalsIn(RequestModel):
     target_audience: Count | None = None
     conversion_rate: Percent | None = None
     revenue: Amount | None = None
-
-
-class QuietHoursIn(RequestModel):
-    """No messages from `from` until before `to`; `from` after `to` spans midnight, equal ones mean none."""
-
-    from_: TimeOfDay = Field(alias="from")
-    to: TimeOfDay
 
 
 class StrategyIn(RequestModel):

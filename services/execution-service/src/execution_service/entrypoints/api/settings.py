@@ -8,7 +8,8 @@ from service_kit.api.app import Admin
 from service_kit.api.envelope import RequestModel, ResponseModel, Success, UtcTime
 from service_kit.api.etags import IfMatch, etag
 from service_kit.api.merge_patch import MergePatch, patch_schema
-from service_kit.api.types import ReadOnly, TimeOfDay
+from service_kit.api.quiet_hours import QuietHoursIn, QuietHoursOut
+from service_kit.api.types import ReadOnly
 
 from execution_service.application.change_settings import change_settings
 from execution_service.domain.contact_fields import timezone as iana_timezone
@@ -33,13 +34,6 @@ def _currency(value: str) -> str:
     if value not in CURRENCIES:
         raise ValueError("must be an ISO 4217 code in capitals, such as EUR")
     return value
-
-
-class QuietHoursIn(RequestModel):
-    """No messages from `from` until before `to`; `from` after `to` spans midnight, equal ones mean none."""
-
-    from_: TimeOfDay = Field(alias="from")
-    to: TimeOfDay
 
 
 class FrequencyCapIn(RequestModel):
@@ -99,13 +93,6 @@ class SettingsPatch(MergePatch):
     """What shall change; null makes it the default again."""
 
     __get_pydantic_json_schema__ = classmethod(patch_schema(SettingsIn))
-
-
-class QuietHoursOut(ResponseModel):
-    """Times on a clock on the wall."""
-
-    from_: TimeOfDay = Field(alias="from")
-    to: TimeOfDay
 
 
 class FrequencyCapOut(ResponseModel):

@@ -16,12 +16,11 @@ import pytest
 from contracts.events.settings import QuietHours
 from execution_service.application.ports_sending import Grant, Rendered, Sharer, Slot
 from execution_service.application.rouse_shards import RouseShards
-from execution_service.bootstrap_engine import EngineWiring
-from execution_service.bootstrap_worker import Worker
+from execution_service.bootstrap_worker import Worker, WorkerWiring
 from execution_service.domain.contact import Contact
 from execution_service.domain.org_settings import OrgSettings
 from execution_service.domain.outcomes import Delivered, NotConnected, SendResult, ServerFailed
-from execution_service.settings_engine import EngineSettings
+from execution_service.settings_engine import WorkerSettings
 from service_kit.testing.simulated_time import SimulatedClock, simulate
 
 LOOK_SECONDS = 900
@@ -92,8 +91,8 @@ class Days:
         return found
 
     @property
-    def wiring(self) -> EngineWiring:
-        found: EngineWiring = self.engine.wiring
+    def wiring(self) -> WorkerWiring:
+        found: WorkerWiring = self.engine.wiring
         return found
 
     async def people(self, zones: Sequence[str | None], *, first: int = 1) -> dict[int, str | None]:
@@ -194,7 +193,7 @@ Scenario = Callable[[Days], Awaitable[None]]
 
 
 @pytest.fixture
-def live(new_engine: Any, engine_settings: EngineSettings) -> Callable[..., None]:
+def live(new_engine: Any, engine_settings: WorkerSettings) -> Callable[..., None]:
     """Runs a scenario from a date on; `seconds` is the time between two slots, the rest are settings.
 
     Leases and looks last for hours: time flies, and what they are good for is tested elsewhere.
@@ -202,7 +201,7 @@ def live(new_engine: Any, engine_settings: EngineSettings) -> Callable[..., None
 
     async def run(scenario: Scenario, start: datetime, seconds: float, changes: dict[str, Any]) -> None:
         settings = engine_settings.model_copy(update=changes)
-        wiring = EngineWiring(settings, service=f"test_{secrets.token_hex(6)}", clock=SimulatedClock(start))
+        wiring = WorkerWiring(settings, service=f"test_{secrets.token_hex(6)}", clock=SimulatedClock(start))
         try:
             await wiring.prepare_engine()
             engine = new_engine(wiring, None)
