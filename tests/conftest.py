@@ -271,6 +271,8 @@ class KafkaOutage:
             }
 
         assert await eventually(arrived, lambda seen: seen == expected, seconds=60, every=0.5) == expected
+        # Who comes next does not wait behind what was made meanwhile.
+        await reading.until_read_by(("execution-service", "webhook-consumer"), seconds=300)
 
     async def _write_until(self, end: float, http: httpx.AsyncClient) -> dict[str, list[int]]:
         """Campaigns, each created and then changed a few times; the versions that were acknowledged."""

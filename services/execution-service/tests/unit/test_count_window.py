@@ -22,7 +22,7 @@ from execution_service.application.ports_engine import ShardLease, Window
 from execution_service.application.ports_sending import Rendered, Slot
 from execution_service.application.prepare_window import Letter, Prepared
 from execution_service.application.record_window import RecordWindow
-from execution_service.domain.execution import Execution
+from execution_service.domain.execution import Budget, Execution
 from execution_service.domain.org_settings import FrequencyCap, OrgSettings
 from execution_service.domain.outcomes import (
     Attempt,
@@ -64,7 +64,7 @@ class World:
     executions: list[Execution] = field(default_factory=list)
     leased: set[str] = field(default_factory=set)
 
-    async def of(self, org: str) -> OrgSettings:
+    async def of(self, org: str, execution_id: str) -> OrgSettings:
         return self.settings
 
     async def runs(self, org: str, campaign_id: str, *, before: str | None, limit: int) -> list[Execution]:
@@ -205,7 +205,7 @@ class Workers:
         if gone:
             letters[0] = passed_over(turn[0], "OPTED_OUT", at=NOW)
         counting = self.counting[worker]
-        limits = await counting.limits(execution, execution.budget)
+        limits = await counting.limits(execution, Budget(execution.budget, execution.sequence))
         look = await counting.look(lease, execution, limits, Prepared(letters, turn))
         if not look.prepared.waits:
             self.looked[worker] = lease, execution, look
@@ -214,7 +214,7 @@ class Workers:
         lease, execution, look = self.looked.pop(worker)
         slots = [Slot(0, 0, 0) for _ in look.prepared.letters]
         opened = await self.counting[worker].open(
-            self.record, lease, execution, execution.budget, look, slots
+            self.record, lease, execution, Budget(execution.budget, execution.sequence), look, slots
         )
         if opened is None:
             self.world.leased.remove(lease.shard_id)
@@ -406,6 +406,26 @@ def test_what_was_sent_without_a_budget_counts_when_there_is_one() -> None:
         await to_the_end(workers, replace(run, budget=7))
         assert Counter(final.code for final in world.recorded) == {None: 7, "BUDGET_EXHAUSTED": 3}
         assert world.counts["camp_1"] == 7
+
+    asyncio.run(story())
+
+
+def test_what_others_sent_while_there_was_no_budget_counts_for_who_saw_nothing_of_it() -> None:
+    async def story() -> None:
+        world = World()
+        workers, run = Workers(world, 2), execution("1", budget=100, again=False)
+        begin(world, run, 3)
+
+        async def window(worker: int, run: Execution, shard: int, size: int) -> None:
+            await workers.look(worker, run, f"exec_1:{shard}", size=size, gone=False)
+            await workers.open(worker)
+            await workers.close(worker, [Delivered(1)])
+
+        await window(0, run, 0, 2)
+        await window(1, replace(run, budget=None, sequence=1), 1, SHARD)
+        assert (world.states["exec_1:1"].done, world.counts["camp_1"]) == (True, 2)
+        await to_the_end(workers, replace(run, budget=8, sequence=2))
+        assert Counter(final.code for final in world.recorded) == {None: 8, "BUDGET_EXHAUSTED": 7}
 
     asyncio.run(story())
 

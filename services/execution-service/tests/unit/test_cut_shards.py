@@ -30,7 +30,7 @@ class World:
         self.zones = {f"con_{number}": zone for number, zone in enumerate(zones)}
         self.read = 0
 
-    async def of(self, org: str) -> OrgSettings:
+    async def of(self, org: str, execution_id: str) -> OrgSettings:
         return self.settings
 
     async def addressees(

@@ -143,7 +143,7 @@ class World:
             transactions=transactions, outbox=self.outbox, clock=self.clock,
         )  # fmt: skip
 
-    async def of(self, org: str) -> OrgSettings:
+    async def of(self, org: str, execution_id: str) -> OrgSettings:
         return OrgSettings(org, guard_rails=RAILS)
 
     async def get(self, execution_id: str) -> Execution:

@@ -151,7 +151,15 @@ def test_a_message_without_an_answer_is_tried_again_only_for_who_asks_for_it_and
 def test_whoever_may_have_got_the_message_never_ends_as_if_they_had_not() -> None:
     maybe = Candidate(3, tries=MAX_TRIES - 1, unanswered=True)
     lost = settle(maybe, ServerFailed(), at=NOW, variation_id=None, retry_unknown=True)
-    for final in (lost, *(passed_over(maybe, code, at=NOW) for code in ("OPTED_OUT", "CAMPAIGN_ENDED"))):
+    refused = [
+        settle(maybe, Rejected(code), at=NOW, variation_id=None, retry_unknown=True)
+        for code in ("USER_BLOCKED", "MESSAGE_TOO_LONG")
+    ]
+    for final in (
+        lost,
+        *refused,
+        *(passed_over(maybe, code, at=NOW) for code in ("OPTED_OUT", "CAMPAIGN_ENDED")),
+    ):
         assert isinstance(final, Final)
         assert (final.position, final.status, final.code) == (3, "unknown", "DELIVERY_UNKNOWN")
     assert passed_over(Candidate(3), "OPTED_OUT", at=NOW) == Final(3, "skipped", NOW, "OPTED_OUT")

@@ -1,8 +1,12 @@
 """Reads what arrived in a Kafka topic, for tests."""
 
+from collections.abc import Collection
 from typing import Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from service_kit.testing.waiting import eventually
 
 
 class Reading:
@@ -23,6 +27,26 @@ class Reading:
         # An unsubscribed consumer knows no topics; its client can be asked for one.
         found = await consumer._client._wait_on_metadata(self._topic)
         return [TopicPartition(self._topic, number) for number in sorted(found)]
+
+    async def until_read_by(self, groups: Collection[str], *, seconds: float) -> None:
+        """Return once each consumer group has committed all that is in the topic now."""
+        async with AIOKafkaConsumer(bootstrap_servers=self._servers) as consumer:
+            ends = await consumer.end_offsets(await self._partitions(consumer))
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers)
+        await admin.start()
+        try:
+
+            async def behind() -> int:
+                committed = [await admin.list_consumer_group_offsets(group) for group in groups]
+                return sum(
+                    max(0, end - (offsets[part].offset if part in offsets else 0))
+                    for offsets in committed
+                    for part, end in ends.items()
+                )
+
+            await eventually(behind, lambda events: events == 0, seconds=seconds, every=0.5)
+        finally:
+            await admin.close()
 
     async def values(self) -> dict[str, list[bytes]]:
         """Key → values, up to now."""

@@ -28,13 +28,14 @@ from execution_service.domain.execution import (
     PRIORITY_WEIGHTS,
     UNDERWAY,
     BotRef,
+    Budget,
     Execution,
     ExecutionStatus,
     Plan,
     Standing,
 )
 
-_STANDING = {"status": 1, "life": 1, "endDate": 1, "org": 1, "budget": 1}
+_STANDING = {"status": 1, "life": 1, "endDate": 1, "org": 1, "budget": 1, "sequence": 1}
 
 
 class MongoExecutions:
@@ -243,7 +244,14 @@ def _failure_document(failure: tuple[str, str] | None) -> Document | None:
 
 
 def _standing(row: Document) -> Standing:
-    return Standing(row["_id"], row["status"], row["life"], row["endDate"], row["org"], row.get("budget"))
+    return Standing(
+        row["_id"],
+        row["status"],
+        row["life"],
+        row["endDate"],
+        row["org"],
+        Budget(row.get("budget"), row["sequence"]),
+    )
 
 
 def _plan_document(plan: Plan) -> Document:

@@ -129,7 +129,12 @@ class MongoLedger:
         while True:
             begin = max(since, now - back)
             rows = self._windows.find(
-                {"executionId": execution_id, "recordedAt": {"$gte": begin}}, {"outcomes": 1, "intentAt": 1}
+                {
+                    "executionId": execution_id,
+                    "recordedAt": {"$gte": begin},
+                    "statuses": {"$in": ["successful", "failed"]},  # others hold no answer
+                },
+                {"outcomes": 1, "intentAt": 1},
             )
             found = [
                 final

@@ -89,9 +89,8 @@ def _change(org: str, block: Block, until: datetime) -> InsertOne[Document] | Up
     values: Document = {
         "revision": block.revision + 1,
         "sends": _encoder.encode((list(messages), rows)),
-        "until": until,
     }
     key = _key(org, block.number)
     if block.revision == 0:
-        return InsertOne({"_id": key, **values})
-    return UpdateOne({"_id": key, "revision": block.revision}, {"$set": values})
+        return InsertOne({"_id": key, **values, "until": until})
+    return UpdateOne({"_id": key, "revision": block.revision}, {"$set": values, "$max": {"until": until}})

@@ -11,7 +11,7 @@ from service_kit.clock import Clock
 
 from execution_service.application.ports_engine import ShardLease
 from execution_service.application.ports_sending import Audience
-from execution_service.application.ports_settings import Settings
+from execution_service.application.ports_settings import RunSettings
 from execution_service.domain.execution import Execution
 from execution_service.domain.holding import Held, hold, remaining
 from execution_service.domain.quiet_hours import Hours, Outlooks, hours_of
@@ -23,14 +23,16 @@ AT_ONCE = 500
 class AwaitHours:
     """Looks at a shard's contacts and their clocks."""
 
-    def __init__(self, *, settings: Settings, audience: Audience, clock: Clock) -> None:
+    def __init__(self, *, settings: RunSettings, audience: Audience, clock: Clock) -> None:
         self._settings = settings
         self._audience = audience
         self._clock = clock
 
     async def hours(self, execution: Execution) -> Hours:
         """What holds for it at the moment."""
-        return hours_of(execution.snapshot, execution.life, await self._settings.of(execution.org))
+        return hours_of(
+            execution.snapshot, execution.life, await self._settings.of(execution.org, execution.execution_id)
+        )
 
     async def hold(self, lease: ShardLease, hours: Hours) -> Held | None:
         """How the shard waits, when all whose turn it was must.

@@ -33,7 +33,10 @@ class CampaignSpending:
         """Have the campaign's count know all accounts; by shard what it cannot be told yet: it is in hand."""
         await self._spending.begin(org, campaign_id)
         found = [shard async for shard in self._accounts(org, campaign_id)]
-        new = [shard for shard in found if shard.account.told is None and shard.account.total]
+        # One in hand may yet be opened by who has not heard of the budget: asked again until it is told.
+        new = [
+            shard for shard in found if shard.account.told is None and (shard.account.total or shard.leased)
+        ]
         untold = {shard.shard_id: shard.account.total for shard in new if shard.leased}
         free = [shard for shard in new if not shard.leased]
         for begin in range(0, len(free), _AT_ONCE):

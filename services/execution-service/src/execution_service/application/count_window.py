@@ -21,10 +21,10 @@ from execution_service.application.counts import Count, reserved
 from execution_service.application.ports_counting import CountMoved, RecentSends, Spending
 from execution_service.application.ports_engine import ShardLease, Window
 from execution_service.application.ports_sending import Slot
-from execution_service.application.ports_settings import Settings
+from execution_service.application.ports_settings import RunSettings
 from execution_service.application.prepare_window import Letter, Prepared
 from execution_service.application.record_window import RecordWindow
-from execution_service.domain.execution import Execution
+from execution_service.domain.execution import Budget, Execution
 from execution_service.domain.org_settings import FrequencyCap, affordable
 from execution_service.domain.outcomes import Candidate, passed_over
 from execution_service.domain.recent_sends import Block, block_of, by_block
@@ -42,10 +42,14 @@ class NothingPaid(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is counted. `messages`: how many the campaign may send in all its runs; None: any number."""
+    """What is counted. `messages`: how many the campaign may send in all its runs; None: any number.
+
+    `edition`: of the campaign and of the settings that they come from.
+    """
 
     messages: int | None = None
     cap: FrequencyCap | None = None
+    edition: tuple[int, int] = (0, 0)
 
 
 UNLIMITED = Limits()
@@ -81,7 +85,7 @@ class CountWindow:
     def __init__(
         self,
         *,
-        settings: Settings,
+        settings: RunSettings,
         spending: Spending,
         campaigns: CampaignSpending,
         sends: RecentSends,
@@ -97,18 +101,19 @@ class CountWindow:
         self._clock = clock
         self._reach = timedelta(seconds=reach_seconds)
         self._telling = asyncio.Lock()
-        self._told: set[str] = set()
+        self._told: dict[str, tuple[int, int]] = {}
         self._spent_up: dict[str, int] = {}
 
-    async def limits(self, execution: Execution, budget: float | None) -> Limits:
+    async def limits(self, execution: Execution, budget: Budget) -> Limits:
         """What holds for `execution` now; nothing for a test."""
         if execution.test_mode:
             return UNLIMITED
-        settings = await self._settings.of(execution.org)
-        messages = None if budget is None else affordable(budget, settings.cost_per_message)
-        if messages is None:
-            self._told.discard(execution.execution_id)
-        return Limits(None if messages is None else min(messages, _MOST), settings.frequency_cap)
+        settings = await self._settings.of(execution.org, execution.execution_id)
+        messages = None if budget.amount is None else affordable(budget.amount, settings.cost_per_message)
+        if messages is None and settings.frequency_cap is None:
+            return UNLIMITED
+        most = None if messages is None else min(messages, _MOST)
+        return Limits(most, settings.frequency_cap, (budget.sequence, settings.version))
 
     def spent_up(self, execution: Execution, limits: Limits) -> bool:
         """Whether the last look found nothing left of this budget: then a window needs no slots."""
@@ -123,7 +128,7 @@ class CountWindow:
             prepared = self._uncapped(prepared, limits.cap, blocks, _message(lease))
         most = limits.messages
         if most is not None and prepared.letters:
-            most -= await self._untold(lease, execution)
+            most -= await self._untold(lease, execution, limits)
             prepared = await self._paid(lease, execution, most, prepared)
         return Look(prepared, limits, most, blocks)
 
@@ -132,7 +137,7 @@ class CountWindow:
         record: RecordWindow,
         lease: ShardLease,
         execution: Execution,
-        budget: float | None,
+        budget: Budget,
         look: Look,
         slots: Sequence[Slot],
     ) -> Opened | None:
@@ -218,18 +223,21 @@ class CountWindow:
         positions = {candidate.position for candidate in paying}
         return _decided(prepared, positions, "BUDGET_EXHAUSTED", at=self._clock.now())
 
-    async def _untold(self, lease: ShardLease, execution: Execution) -> int:
-        """What was sent while nobody counted, and cannot be told to the count yet: it is in others' hands."""
-        if execution.execution_id in self._told:
+    async def _untold(self, lease: ShardLease, execution: Execution, limits: Limits) -> int:
+        """What was sent while nobody counted, and cannot be told to the count yet: it is in others' hands.
+
+        Asked again under another edition: there may have been one without a budget in between.
+        """
+        if self._told.get(execution.execution_id) == limits.edition:
             return 0
         async with self._telling:  # one runner for all: the others find it done
-            if execution.execution_id in self._told:
+            if self._told.get(execution.execution_id) == limits.edition:
                 return 0
             untold = await self._campaigns.tell(execution.org, execution.campaign_id)
             if not untold:
                 if len(self._told) > _REMEMBERED:
                     self._told.clear()
-                self._told.add(execution.execution_id)
+                self._told[execution.execution_id] = limits.edition
         return sum(messages for shard, messages in untold.items() if shard != lease.shard_id)
 
 

@@ -19,7 +19,7 @@ from execution_service.application.ports import Bots
 from execution_service.application.ports_audience import SegmentFilters
 from execution_service.application.ports_counting import RecentSends
 from execution_service.application.ports_sending import Audience
-from execution_service.application.ports_settings import Settings
+from execution_service.application.ports_settings import StoredSettings
 from execution_service.application.resolve_rule import resolve_rule
 from execution_service.domain.audience import AudienceRule
 from execution_service.domain.audience_columns import Tally
@@ -74,7 +74,7 @@ class ForecastExecution:
         segments: SegmentFilters,
         audience: Audience,
         bots: Bots,
-        settings: Settings,
+        settings: StoredSettings,
         sends: RecentSends,
     ) -> None:
         self._measure = measure
@@ -122,9 +122,10 @@ class ForecastExecution:
         members = await self._draw.some(query.org, rule, choice, total=round(targeted), about=about)
         courses = await self._courses(query, members, settings)
         courses = [one for one in courses if one.messages or one.code not in SUPPRESSIONS]
-        if not courses:
+        left = targeted - sum(counted.values())
+        if not courses or left <= 0:
             return Foretold(counted, {})
-        factor = (targeted - sum(counted.values())) / len(courses)
+        factor = left / len(courses)
         paid = _affordable(query.snapshot, settings)
         told = foretell(courses, affordable=None if paid is None else round(paid / factor)).times(factor)
         return Foretold({**counted, **told.codes}, told.messages)

@@ -16,7 +16,7 @@ from service_kit.ports import Outbox, Transactions, Tx
 
 from execution_service.application.finish_execution import SOURCE
 from execution_service.application.ports_engine import Executions, Ledger, Shards
-from execution_service.application.ports_settings import Settings
+from execution_service.application.ports_settings import RunSettings
 from execution_service.application.run_again import run_again
 from execution_service.domain import steering
 from execution_service.domain.execution import UNDERWAY, Execution
@@ -32,7 +32,7 @@ class GuardExecution:
     def __init__(
         self,
         *,
-        settings: Settings,
+        settings: RunSettings,
         executions: Executions,
         shards: Shards,
         ledger: Ledger,
@@ -56,7 +56,7 @@ class GuardExecution:
         if found is None or found.status not in UNDERWAY:
             return False
         since = found.resumed_at or found.started_at or found.created_at
-        rails = (await self._settings.of(execution.org)).guard_rails
+        rails = (await self._settings.of(execution.org, execution.execution_id)).guard_rails
         answers = await self._ledger.answers(
             found.execution_id, since=since, now=self._clock.now(), enough=needed(rails)
         )

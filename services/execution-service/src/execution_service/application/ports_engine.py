@@ -290,7 +290,7 @@ class Ledger(Protocol):
     ) -> Sequence[Final]:
         """The latest answers since then, in the order of their times; the latest `enough` of them are there.
 
-        What it costs follows from `enough`, not from how large the execution is.
+        What it costs follows from `enough`, and where few windows hold answers from how many there are.
         """
         ...
 

@@ -7,11 +7,11 @@ from service_kit.ports import Tx
 from execution_service.domain.org_settings import OrgSettings
 
 
-class Settings(Protocol):
-    """The settings of all organisations, to be read."""
+class RunSettings(Protocol):
+    """What holds for an organisation's executions, a moment ago at most."""
 
-    async def of(self, org: str) -> OrgSettings:
-        """What holds for `org`: the defaults when nothing was set."""
+    async def of(self, org: str, execution_id: str) -> OrgSettings:
+        """What holds for `org`, not older than this process's first question for the execution."""
         ...
 
 

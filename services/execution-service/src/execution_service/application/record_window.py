@@ -205,6 +205,6 @@ def _event(
 def _tally(lease: ShardLease, window: Window, finals: Sequence[Final]) -> Counter[Former]:
     """The outcomes, and in a retry's first step less the former ones of the same contacts."""
     tally = Counter(Former.of(final, window.message_id) for final in finals)
-    if lease.former and window.step == lease.first_step:
-        tally.subtract(lease.former[final.position] for final in finals)
+    former = (former_of(lease, final.position) for final in finals)
+    tally.subtract(one for one in former if one is not None)
     return tally

@@ -198,9 +198,9 @@ class RunTurn:
             ),
         )
         await self.record.close(lease, execution, opened.window, sent.results, opened.count)
+        await self.reach(execution.org, letters, sent.results)
         if await self.guard(execution, [*opened.window.decided, *sent.results]):
             await watch.look()
-        await self.reach(execution.org, letters, sent.results)
         if sent.unauthorized:
             await self._fail(watch, execution, "BOT_UNAUTHORIZED")
         return Pause(1.0) if sent.not_connected else None

@@ -10,7 +10,7 @@ from execution_service.application.count_capped import CountCapped
 from execution_service.application.measure_audience import MeasureAudience
 from execution_service.application.ports import CampaignAudiences
 from execution_service.application.ports_audience import SegmentFilters
-from execution_service.application.ports_settings import Settings
+from execution_service.application.ports_settings import StoredSettings
 from execution_service.application.resolve_rule import resolve_rule
 from execution_service.domain.audience import AudienceRule
 from execution_service.domain.audience_columns import Tally
@@ -27,7 +27,7 @@ class ShowAudience:
         segments: SegmentFilters,
         measure: MeasureAudience,
         capped: CountCapped,
-        settings: Settings,
+        settings: StoredSettings,
         clock: Clock,
         wait_seconds: float,
     ) -> None:

@@ -10,7 +10,7 @@ from execution_service.application.find_execution import FindExecution
 from execution_service.application.ports import Bots
 from execution_service.application.ports_engine import Executions, Ledger, Shards
 from execution_service.application.ports_ledger_pages import LedgerPages, LedgerRow
-from execution_service.application.ports_settings import Settings
+from execution_service.application.ports_settings import RunSettings
 from execution_service.domain.errors_engine import CursorInvalid
 from execution_service.domain.execution import UNDERWAY, Execution
 from execution_service.domain.outcomes import STATUSES, Status
@@ -40,7 +40,7 @@ class ShowProgress:
         shards: Shards,
         ledger: Ledger,
         pages: LedgerPages,
-        settings: Settings,
+        settings: RunSettings,
         clock: Clock,
     ) -> None:
         self._find = find
@@ -73,7 +73,9 @@ class ShowProgress:
         return measure(execution, sums, sent_lately=sent, hours=hours, allowed=allowed, now=now)
 
     async def _hours(self, execution: Execution) -> Hours:
-        return hours_of(execution.snapshot, execution.life, await self._settings.of(execution.org))
+        return hours_of(
+            execution.snapshot, execution.life, await self._settings.of(execution.org, execution.execution_id)
+        )
 
     async def _allowed(self, execution: Execution) -> float:
         """Messages a second by the limits of its bots and its share of them."""

@@ -11,7 +11,7 @@ import math
 from service_kit.clock import Clock
 
 from execution_service.application.ports_engine import Executions
-from execution_service.domain.execution import Execution, Standing
+from execution_service.domain.execution import Budget, Execution, Standing
 
 
 class ExecutionWatch:
@@ -51,9 +51,11 @@ class ExecutionWatch:
         return self._standing is not None and self._standing.ended(self._clock.now())
 
     @property
-    def budget(self) -> float | None:
-        """What the campaign's messages may cost, by the last look; None: anything."""
-        return self._standing.budget if self._standing is not None else self.execution.budget
+    def budget(self) -> Budget:
+        """What the campaign's messages may cost, by the last look."""
+        if self._standing is not None:
+            return self._standing.budget
+        return Budget(self.execution.budget, self.execution.sequence)
 
     def sends_until(self, execution: Execution) -> float:
         """Until when (loop time) the last look lets messages of `execution` be dispatched."""

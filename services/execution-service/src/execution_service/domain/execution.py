@@ -99,6 +99,14 @@ class Execution:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """What a campaign's messages may cost in all (None: anything), as of its version `sequence`."""
+
+    amount: float | None
+    sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """What may change about an execution while its shards are sent; read often, so it is little."""
 
@@ -107,7 +115,7 @@ class Standing:
     life: int
     end_date: datetime | None
     org: str
-    budget: float | None = None
+    budget: Budget = Budget(None)
 
     @property
     def underway(self) -> bool:

@@ -226,19 +226,21 @@ def settle(
     retry_unknown: bool = False,
 ) -> Final | Back:
     """What becomes of the contact after one attempt that ended at `at`."""
-    position, last = candidate.position, candidate.tries + 1 >= MAX_TRIES
+    position, last, code = candidate.position, candidate.tries + 1 >= MAX_TRIES, "TELEGRAM_ERROR"
     match result:
         case Delivered(message_id):
             return Final(position, "successful", at, None, variation_id, message_id, sent=True)
-        case Rejected(code):
-            return Final(position, "failed", at, code, variation_id, sent=True)
         case NoAnswer() if last or not retry_unknown:
-            return Final(position, "unknown", at, "DELIVERY_UNKNOWN", variation_id, sent=True)
-        case ServerFailed() | ChatMigrated() if last and candidate.unanswered:
-            return Final(position, "unknown", at, "DELIVERY_UNKNOWN", variation_id, sent=True)
+            code = "DELIVERY_UNKNOWN"
+        case Rejected(refusal):
+            code = refusal
         case ServerFailed() | ChatMigrated() if last:
-            return Final(position, "failed", at, "TELEGRAM_ERROR", variation_id, sent=True)
-    return _back(candidate, result, at)
+            pass
+        case _:
+            return _back(candidate, result, at)
+    # After an attempt without an answer no failure says that nothing arrived.
+    code = "DELIVERY_UNKNOWN" if candidate.unanswered else code
+    return Final(position, status_of(code), at, code, variation_id, sent=True)
 
 
 def passed_over(candidate: Candidate, code: str, *, at: datetime) -> Final:

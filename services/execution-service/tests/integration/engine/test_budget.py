@@ -11,6 +11,7 @@ from contracts.events.execution import ExecutionFailed
 from execution_service.application.count_window import Opened
 from execution_service.bootstrap_engine import make_planner
 from execution_service.bootstrap_worker import Worker
+from execution_service.domain.execution import Budget
 from execution_service.domain.org_settings import FrequencyCap, OrgSettings
 from execution_service.domain.window import candidates
 
@@ -65,13 +66,14 @@ async def opened(engine: Any, worker: Worker, execution_id: str) -> tuple[Any, O
     now, deadline = engine.wiring.clock.now(), asyncio.get_running_loop().time() + 15
     lease = await engine.wiring.shards.lease("dying", now=now, seconds=15, deadline=deadline)
     execution, turn = await engine.execution(execution_id), worker.run_shard.turn
-    limits = await turn.count.limits(execution, execution.budget)
+    budget = Budget(execution.budget, execution.sequence)
+    limits = await turn.count.limits(execution, budget)
     hours = await turn.hours.hours(execution)
     chosen = candidates(lease.state, limit=10, now=now)
     prepared = await turn.prepare(execution, lease, chosen, hours=hours, now=now)
     look = await turn.count.look(lease, execution, limits, prepared)
     slots: list[Any] = [None] * len(look.prepared.letters)
-    window = await turn.count.open(turn.record, lease, execution, execution.budget, look, slots)
+    window = await turn.count.open(turn.record, lease, execution, budget, look, slots)
     assert window is not None
     return lease, window
 

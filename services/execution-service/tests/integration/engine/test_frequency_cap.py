@@ -108,3 +108,17 @@ async def test_what_two_windows_count_of_the_same_person_is_stored_by_one_of_the
         )
         assert [type(one) for one in tries if one is not None] == [CountMoved] * 3
         assert len((await sends.read("acme", [0]))[0].sends) == round_ + 1
+
+
+async def test_nobody_is_forgotten_earlier_for_what_is_written_later(engine: Any) -> None:
+    """A window that ends, or one under shorter hours, may write after one that must be remembered longer."""
+    sends, now = engine.wiring.recent_sends, engine.wiring.clock.now().replace(microsecond=0)
+    for hours in (24, 1):
+        block = (await sends.read("acme", [0]))[0]
+
+        async def work(tx: Tx, block: Block = block, hours: int = hours) -> None:
+            await sends.write(tx, "acme", [block], until=now + timedelta(hours=hours))
+
+        await engine.wiring.transactions.run(work)
+    row = await engine.database["recent_sends"].find_one({})
+    assert (row["until"], row["revision"]) == (now + timedelta(hours=24), 2)

@@ -30,7 +30,7 @@ def guard(engine: Any) -> GuardExecution:
     """As a worker of its own has it."""
     wiring = engine.wiring
     return GuardExecution(
-        settings=wiring.org_settings,
+        settings=wiring.recent_settings,
         executions=wiring.executions,
         shards=wiring.shards,
         ledger=wiring.ledger,
