@@ -421,7 +421,8 @@ def test_what_others_sent_while_there_was_no_budget_counts_for_who_saw_nothing_o
             await workers.open(worker)
             await workers.close(worker, [Delivered(1)])
 
-        await window(0, run, 0, 2)
+        for _ in range(2):
+            await window(0, run, 0, 1)
         await window(1, replace(run, budget=None, sequence=1), 1, SHARD)
         assert (world.states["exec_1:1"].done, world.counts["camp_1"]) == (True, 2)
         await to_the_end(workers, replace(run, budget=8, sequence=2))
