@@ -65,9 +65,12 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def patch_schema(
-    model: type[BaseModel],
+    model: type[BaseModel], *, null: str = "empties"
 ) -> Callable[[type[Any], CoreSchema, GetJsonSchemaHandler], JsonSchemaValue]:
-    """The JSON Schema of patches to `model`: its fields, none of them required; objects merge, too."""
+    """The JSON Schema of patches to `model`: its fields, none of them required; objects merge, too.
+
+    `null`: what null does to a field, in words.
+    """
 
     def schema(_cls: type[Any], _core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         whole = dict(handler.resolve_ref_schema(handler(model.__pydantic_core_schema__)))
@@ -77,7 +80,7 @@ def patch_schema(
             for name, field in whole["properties"].items()
         }
         return whole | {
-            "description": "Merge Patch (RFC 7396): left out stays, null empties, arrays are replaced."
+            "description": f"Merge Patch (RFC 7396): left out stays, null {null}, arrays are replaced."
         }
 
     return schema

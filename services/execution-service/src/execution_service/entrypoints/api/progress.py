@@ -49,14 +49,14 @@ class FailureOut(ResponseModel):
 
 
 class WaitingOut(ResponseModel):
-    """Contacts that wait for their quiet hours to end, the first until `until` (null: nobody waits)."""
+    """Contacts of a running execution that wait for their hours, the first until `until` (null: nobody)."""
 
     count: int
     until: UtcTime | None
 
 
 class ProgressOut(ResponseModel):
-    """`current_rate` is messages a minute over the last minute; 0 when nothing runs."""
+    """`currentRate` is messages a minute over the last minute; 0 when nothing runs."""
 
     status: ProgressStatus
     progress: ProgressNumbers
@@ -70,7 +70,7 @@ class ProgressOut(ResponseModel):
 
 
 class RecipientOut(ResponseModel):
-    """`message_id` is the campaign's message; `telegram_message_id` the one that Telegram made of it."""
+    """`messageId` is the campaign's message; `telegramMessageId` the one that Telegram made of it."""
 
     contact_id: str
     step: int

@@ -63,7 +63,9 @@ class SettingsIn(RequestModel):
     frequency_cap: FrequencyCapIn | None = None
     quiet_hours: QuietHoursIn | None = None
     timezone: Annotated[str, AfterValidator(iana_timezone)] = Field(
-        default=_DEFAULT.timezone, max_length=64, description="IANA; for contacts that have none."
+        default=_DEFAULT.timezone,
+        max_length=64,
+        description="IANA; for contacts that have none, or for all with `timezoneMode` `org`.",
     )
     timezone_mode: TimezoneMode = Field(
         default=_DEFAULT.timezone_mode,
@@ -92,7 +94,7 @@ class SettingsIn(RequestModel):
 class SettingsPatch(MergePatch):
     """What shall change; null makes it the default again."""
 
-    __get_pydantic_json_schema__ = classmethod(patch_schema(SettingsIn))
+    __get_pydantic_json_schema__ = classmethod(patch_schema(SettingsIn, null="makes it the default again"))
 
 
 class FrequencyCapOut(ResponseModel):
