@@ -19,7 +19,7 @@ from contracts.events.campaign import (
     CampaignUpdated,
 )
 from contracts.events.delivery import DeliveryRecorded
-from contracts.events.engagement import EngagementClicked
+from contracts.events.engagement import EngagementClicked, EngagementConverted
 from contracts.events.execution import ExecutionCompleted, ExecutionFailed, ExecutionPaused, ExecutionPlanned
 from contracts.events.settings import SettingsChanged
 from contracts.events.statistics import StatisticsUpdated
@@ -43,6 +43,7 @@ CATALOGUE: dict[str, type[EventData]] = {
         ExecutionFailed,
         DeliveryRecorded,
         EngagementClicked,
+        EngagementConverted,
         AudienceEstimated,
         SegmentChanged,
         ContactErased,

@@ -159,6 +159,7 @@ class CampaignCreated(CampaignEvent):
     event_type = "campaign.created"
 
     audience: AudienceDefinition = AudienceDefinition()
+    budget: float | None = Field(default=None, ge=0)
 
 
 class CampaignUpdated(CampaignEvent):

@@ -1,7 +1,7 @@
 """The outcomes of one window of sends, already tallied by the worker that made them.
 
 One event stands for a whole window (up to some hundred contacts), and it is tallied per minute,
-message, variation, result and error, so that folding costs rows and not contacts. The event's id is
+message, variation, result, error and segments, so that folding costs rows and not contacts. The event's id is
 `<execution>:<shard>:<window>`: recorded once, however often it is published. The window of a retry carries
 the difference: the new outcomes, and the former ones of the same contacts with a negative count.
 The pydantic models are the contract (schemas, tests); `decode_fast` reads the same bytes with
@@ -24,6 +24,9 @@ class TallyRow(Model):
 
     A negative `count` takes back what an earlier run of the campaign told: so many contacts were retried, and
     what became of them now stands in other rows of the same event. Adding up all rows gives what holds.
+    `segments` are places in the event's `segment_ids`: those of the campaign's segments that these contacts
+    were in. `contact_ids` are the contacts themselves where the message arrived, and nowhere else: who reads
+    of their clicks later knows which message, variation and segments to count them for.
     """
 
     minute: int
@@ -32,6 +35,8 @@ class TallyRow(Model):
     status: DeliveryStatus
     error_code: str | None = None
     count: int
+    segments: list[int] = Field(default_factory=list)
+    contact_ids: list[str] = Field(default_factory=list)
 
 
 class DeliveryRecorded(EventData):
@@ -47,6 +52,7 @@ class DeliveryRecorded(EventData):
     window: int = Field(ge=0)
     step: int = Field(ge=0)
     shard_completed: bool
+    segment_ids: list[str] = Field(default_factory=list)
     tally: list[TallyRow]
     recorded_at: UtcTime
 
@@ -60,6 +66,8 @@ class FastTallyRow(msgspec.Struct, rename="camel", gc=False):
     count: int
     variation_id: str | None = None
     error_code: str | None = None
+    segments: list[int] = []
+    contact_ids: list[str] = []
 
 
 class FastDeliveryData(msgspec.Struct, rename="camel"):
@@ -73,6 +81,7 @@ class FastDeliveryData(msgspec.Struct, rename="camel"):
     shard_completed: bool
     tally: list[FastTallyRow]
     test_mode: bool = False
+    segment_ids: list[str] = []
 
 
 class FastDelivery(msgspec.Struct):

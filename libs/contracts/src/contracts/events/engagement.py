@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from contracts.envelope import EventData, UtcTime
+from contracts.envelope import EventData, Model, UtcTime
 from contracts.topics import ENGAGEMENT_EVENTS, Topic
 
 
@@ -25,3 +25,31 @@ class EngagementClicked(EventData):
     button: int = Field(ge=0)
     url: str
     clicked_at: UtcTime
+
+
+class Click(Model):
+    """The click that led to a conversion, as its click id says."""
+
+    execution_id: str
+    message_id: str
+    clicked_at: UtcTime
+
+
+class EngagementConverted(EventData):
+    """A contact did what the campaign wanted of it, by the word of the organisation's back end.
+
+    `conversion_id` names it for ever. `value` has at most four decimals. `click` is there when the back end
+    named the click; without it the campaign's message that the contact got is looked for.
+    """
+
+    event_type = "engagement.converted"
+    topic: ClassVar[Topic] = ENGAGEMENT_EVENTS
+
+    campaign_id: str
+    conversion_id: str
+    test_mode: bool = False
+    contact_id: str
+    value: float = Field(ge=0, allow_inf_nan=False)
+    currency: str
+    click: Click | None = None
+    converted_at: UtcTime

@@ -40,7 +40,7 @@ def audience_definition(audience: TargetAudience) -> AudienceDefinition:
 def created(campaign: Campaign) -> CampaignCreated:
     """A draft exists."""
     audience = audience_definition(campaign.definition.target_audience)
-    return CampaignCreated(**_common(campaign), audience=audience)
+    return CampaignCreated(**_common(campaign), audience=audience, budget=campaign.definition.budget)
 
 
 def updated(campaign: Campaign, changed: list[str]) -> CampaignUpdated:
