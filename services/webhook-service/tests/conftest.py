@@ -108,7 +108,7 @@ def make_endpoint() -> Callable[..., Endpoint]:
     def make(**changes: Any) -> Endpoint:
         plain = Endpoint(
             id=new_id("wh"), org="acme", url="https://example.com/", events=("*",), description="", active=True,
-            secret_sealed="", created_at=NOW, updated_at=NOW,
+            secrets=(), created_at=NOW, updated_at=NOW,
         )  # fmt: skip
         return replace(plain, **changes)
 

@@ -19,7 +19,7 @@ from webhook_service.adapters.targets import NetworkTargets
 from webhook_service.application.attempt_delivery import AttemptDelivery
 from webhook_service.application.fan_out_event import FanOut
 from webhook_service.domain.delivery import Delivery, Status
-from webhook_service.domain.endpoint import Endpoint
+from webhook_service.domain.endpoint import Endpoint, Secret
 from webhook_service.entrypoints.deliverer import Deliverer, Pace
 
 pytestmark = pytest.mark.integration
@@ -54,7 +54,7 @@ class Service:
         self._make_endpoint, self._secret = make_endpoint, secret
 
     async def subscribe(self, url: str, **changes: Any) -> Endpoint:
-        endpoint = self._make_endpoint(url=url, secret_sealed=self._secret, **changes)
+        endpoint = self._make_endpoint(url=url, secrets=(Secret(self._secret),), **changes)
         await self._transactions.run(lambda tx: self.endpoints.add(tx, endpoint))
         return endpoint
 

@@ -40,7 +40,7 @@ async def opened(lookup: Lookup, *, allow_private: bool, seconds: float = 5) -> 
 def post(secret: str) -> Callable[..., Any]:
     async def send(sender: HttpSender, url: str, *, at: datetime | None = None) -> Answer:
         return await sender.send(
-            url, secret=secret, message_id="evt_1", at=at or datetime.now(UTC), body=BODY
+            url, secrets=[secret], message_id="evt_1", at=at or datetime.now(UTC), body=BODY, headers={}
         )
 
     return send
@@ -66,6 +66,22 @@ async def test_a_subscriber_verifies_the_signature_with_the_standard_library(
         Webhook(secret).verify(got.body + b" ", got.headers)
     with pytest.raises(WebhookVerificationError):
         Webhook("whsec_" + "A" * 32).verify(got.body, got.headers)
+
+
+async def test_while_secrets_overlap_a_subscriber_with_either_one_verifies(sink: Any, secret: str):
+    older, unknown = "whsec_" + "B" * 32, "whsec_" + "C" * 32
+    async with development() as sender:
+        await sender.send(
+            sink.url(), secrets=[secret, older], message_id="evt_1", at=datetime.now(UTC), body=BODY,
+            headers={"X-Team": "growth", "Authorization": "Bearer t"},
+        )  # fmt: skip
+    (got,) = sink.received
+    assert len(got.headers["webhook-signature"].split(" ")) == 2
+    for valid in (secret, older):
+        assert Webhook(valid).verify(got.body, got.headers) == json.loads(BODY)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(unknown).verify(got.body, got.headers)
+    assert (got.headers["X-Team"], got.headers["Authorization"]) == ("growth", "Bearer t")
 
 
 async def test_a_redirect_is_not_followed(sink: Any, post: Any):

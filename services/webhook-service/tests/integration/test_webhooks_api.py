@@ -10,13 +10,14 @@ import httpx
 import jwt
 import pytest
 from service_kit.clock import SystemClock
-from service_kit.crypto import SecretBox
+from service_kit.crypto import SecretBox, SecretUnreadable
 from service_kit.idempotency.mongo_keys import MongoIdempotencyKeys
 from service_kit.idempotency.once import Idempotency
 from service_kit.mongo.transactions import MongoTransactions
 from webhook_service.adapters.mongo_deliveries import MongoDeliveries
 from webhook_service.adapters.mongo_endpoints import MongoEndpoints
 from webhook_service.adapters.targets import NetworkTargets
+from webhook_service.application.endpoint_secrets import own_headers, signing_secrets
 from webhook_service.application.ports import ApiPorts
 from webhook_service.domain.delivery import Attempt, Delivery, Status
 from webhook_service.domain.endpoint import secret_owner
@@ -105,11 +106,62 @@ async def test_a_created_webhook_shows_its_secret_once_and_stores_it_sealed(api:
     row = await api.rows.find_one({"_id": created["id"]})
     assert secret not in str(row)
     assert (
-        SecretBox.open(api.ports.secrets, row["secretSealed"], owner=secret_owner("acme", created["id"]))
+        SecretBox.open(
+            api.ports.secrets, row["secrets"][0]["sealed"], owner=secret_owner("acme", created["id"])
+        )
         == secret
     )
     assert await api.get(f"/webhooks/{created['id']}") == created
     assert (await api.get("/webhooks"))["webhooks"] == [created]
+
+
+async def test_everything_that_an_owner_decides_is_stored_and_shown_with_the_headers_values_masked(api: Api):
+    wish = {
+        "campaignIds": ["camp_1", "camp_2"], "ordered": True, "rateLimit": 5, "active": False,
+        "headers": {"Authorization": "Bearer zebra", "X-Te.am": "growth"},
+    }  # fmt: skip
+    created = await api.create(**wish)
+    shown = {**wish, "headers": {"Authorization": "********", "X-Te.am": "********"}}
+    assert {name: created[name] for name in wish} == shown
+    assert (created["disabledReason"], created["failingSince"], created["lastSuccessAt"]) == (
+        None,
+        None,
+        None,
+    )
+    assert await api.get(f"/webhooks/{created['id']}") == {
+        name: value for name, value in created.items() if name not in ("secret", "message")
+    }
+    assert "zebra" not in str(await api.rows.find_one({"_id": created["id"]}))
+    stored = await api.ports.endpoints.find("acme", created["id"])
+    assert stored is not None
+    assert own_headers(stored, secrets=api.ports.secrets) == wish["headers"]
+
+
+async def test_a_sealed_header_opens_for_no_other_header_or_endpoint(api: Api):
+    one, other = [(await api.create(headers={"X-A": "1", "X-B": "2"}))["id"] for _ in range(2)]
+    (a, b) = (await api.rows.find_one({"_id": one}))["headers"]
+    for owner, name in ((one, "X-B"), (other, "X-A")):
+        moved = [{"name": name, "sealed": a["sealed"]}]
+        await api.rows.update_one({"_id": owner}, {"$set": {"headers": moved}})
+        endpoint = await api.ports.endpoints.find("acme", owner)
+        assert endpoint is not None
+        with pytest.raises(SecretUnreadable):
+            own_headers(endpoint, secrets=api.ports.secrets)
+    assert a["sealed"] != b["sealed"]
+
+
+async def test_an_endpoint_of_before_rotation_and_filters_reads_with_their_defaults(api: Api):
+    created = await api.create()
+    row = await api.rows.find_one({"_id": created["id"]})
+    old = {
+        name: row[name]
+        for name in ("_id", "org", "url", "events", "description", "active", "createdAt", "updatedAt")
+    }
+    await api.rows.replace_one({"_id": created["id"]}, {**old, "secretSealed": row["secrets"][0]["sealed"]})
+    endpoint = await api.ports.endpoints.find("acme", created["id"])
+    assert endpoint is not None
+    assert signing_secrets(endpoint, api.ports.clock.now(), secrets=api.ports.secrets) == [created["secret"]]
+    assert (endpoint.campaign_ids, endpoint.ordered, endpoint.headers, endpoint.version) == ((), False, {}, 1)
 
 
 async def test_created_again_under_its_key_it_shows_the_same_secret_that_the_database_cannot_tell(api: Api):
@@ -164,6 +216,16 @@ async def test_webhooks_are_listed_by_page_newest_first(api: Api):
         ({"description": "a\u0000b"}, "description"),
         ({"active": "perhaps"}, "active"),
         ({"secret": "whsec_mine"}, "secret"),
+        ({"campaignIds": ["camp_1"] * 101}, "campaignIds"),
+        ({"campaignIds": ["a b"]}, "campaignIds.0"),
+        ({"ordered": "perhaps"}, "ordered"),
+        ({"rateLimit": 0}, "rateLimit"),
+        ({"rateLimit": 1001}, "rateLimit"),
+        ({"headers": {"X-Team": "a\nb"}}, "headers.X-Team"),
+        ({"headers": {"X-Team": "x" * 1001}}, "headers.X-Team"),
+        ({"headers": {"Content-Length": "1"}}, "headers.Content-Length"),
+        ({"headers": {"x y": "1"}}, "headers.x y"),
+        ({"headers": {f"X-{number}": "1" for number in range(21)}}, "headers"),
     ],
 )
 async def test_a_field_that_breaks_a_rule_is_named_and_nothing_is_stored(

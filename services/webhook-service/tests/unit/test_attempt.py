@@ -8,6 +8,7 @@ import pytest
 from service_kit.testing.fakes import FixedClock, InMemoryTransactions
 from webhook_service.application.attempt_delivery import AttemptDelivery, Result
 from webhook_service.domain.delivery import Answer, Claim, Delivery, Status
+from webhook_service.domain.endpoint import DisabledReason
 from webhook_service.testing.fakes import InMemoryDeliveries, InMemoryEndpoints
 
 
@@ -29,7 +30,7 @@ class ScriptedSender:
         self.message_ids: list[str] = []
         self.meanwhile: Callable[[], Any] | None = None
 
-    async def send(self, url: str, *, secret: str, message_id: str, at: datetime, body: bytes) -> Answer:
+    async def send(self, url: str, *, message_id: str, **_: Any) -> Answer:
         self.message_ids.append(message_id)
         if self.meanwhile is not None:
             await self.meanwhile()
@@ -126,7 +127,7 @@ async def test_nothing_is_sent_to_an_endpoint_that_is_off_or_deleted(bench: Benc
     if gone:
         await bench.endpoints.remove("acme", bench.endpoint.id)
     else:
-        await bench.endpoints.disable("acme", bench.endpoint.id, now=now)
+        await bench.endpoints.disable("acme", bench.endpoint.id, reason=DisabledReason.GONE, now=now)
     assert (await bench.attempt(claim)).result is (Result.ENDED if gone else Result.PARKED)
     assert bench.stored.status is (Status.FAILED if gone else Status.PARKED)
     assert (bench.sender.message_ids, bench.stored.attempts) == ([], ())

@@ -5,6 +5,7 @@ answer is not unpacked, so that an answer costs no more than what is read of it.
 """
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from time import perf_counter
 
@@ -41,13 +42,14 @@ def open_session(*, lookup: Lookup, allow_private: bool, connections: int) -> ai
     )
 
 
-def signed_headers(*, secret: str, message_id: str, at: datetime, body: bytes) -> dict[str, str]:
-    """The three Standard Webhooks headers for `body`, signed as of `at` (UTC)."""
-    signature = Webhook(secret).sign(msg_id=message_id, timestamp=at, data=body.decode())
+def signed_headers(*, secrets: Sequence[str], message_id: str, at: datetime, body: bytes) -> dict[str, str]:
+    """The three Standard Webhooks headers for `body`, signed as of `at` (UTC) with each of `secrets`."""
+    text = body.decode()
+    signatures = [Webhook(secret).sign(msg_id=message_id, timestamp=at, data=text) for secret in secrets]
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": signature,
+        "webhook-signature": " ".join(signatures),
     }
 
 
@@ -59,15 +61,24 @@ class HttpSender:
         self._targets = targets
         self._seconds = seconds
 
-    async def send(self, url: str, *, secret: str, message_id: str, at: datetime, body: bytes) -> Answer:
+    async def send(
+        self,
+        url: str,
+        *,
+        secrets: Sequence[str],
+        message_id: str,
+        at: datetime,
+        body: bytes,
+        headers: Mapping[str, str],
+    ) -> Answer:
         """The answer, or an Answer that says why there is none. Never raises for what the subscriber does."""
         started = perf_counter()
         try:
             # The rules of today, not those of the day on which the endpoint was made.
             self._targets.parse_allowed(url)
-            headers = signed_headers(secret=secret, message_id=message_id, at=at, body=body)
+            signed = signed_headers(secrets=secrets, message_id=message_id, at=at, body=body)
             async with asyncio.timeout(self._seconds):
-                status, retry_after, text = await self._post(url, headers, body)
+                status, retry_after, text = await self._post(url, {**headers, **signed}, body)
         except (aiohttp.ClientError, TargetRefused, OSError, ValueError) as error:
             return Answer(None, _reason(error, self._seconds), None, None, _ms(started))
         return Answer(status, None, retry_after, text, _ms(started))

@@ -1,15 +1,18 @@
 """Endpoints in MongoDB.
 
-`endpoints` {_id, org, url, events[], description, active, secretSealed, createdAt, updatedAt}.
+`endpoints` {_id, org, url, events[], campaignIds[], description, active, ordered, headers[] {name, sealed},
+rateLimit, secrets[] {sealed, expiresAt}, disabledReason, failingSince, lastSuccessAt, version, createdAt,
+updatedAt}. Headers are pairs, since their names may hold dots.
 """
 
 from datetime import datetime
+from typing import Any
 
 from service_kit.mongo.client import Database, Document
 from service_kit.mongo.transactions import session_of
 from service_kit.ports import Tx
 
-from webhook_service.domain.endpoint import Endpoint
+from webhook_service.domain.endpoint import DisabledReason, Endpoint, Secret
 
 COLLECTION = "endpoints"
 
@@ -45,10 +48,14 @@ class MongoEndpoints:
         cursor = self._rows.find({"org": org, "active": True}, session=session_of(tx))
         return [_endpoint(row) for row in await cursor.to_list(None)]
 
-    async def disable(self, org: str, endpoint_id: str, *, now: datetime) -> bool:
+    async def disable(self, org: str, endpoint_id: str, *, reason: DisabledReason, now: datetime) -> bool:
         """Switch it off. Whether it was on."""
         changed = await self._rows.update_one(
-            {"_id": endpoint_id, "org": org, "active": True}, {"$set": {"active": False, "updatedAt": now}}
+            {"_id": endpoint_id, "org": org, "active": True},
+            {
+                "$set": {"active": False, "disabledReason": reason.value, "updatedAt": now},
+                "$inc": {"version": 1},
+            },
         )
         return changed.modified_count == 1
 
@@ -61,17 +68,34 @@ def _row(endpoint: Endpoint) -> Document:
     return {
         "_id": endpoint.id,
         "org": endpoint.org,
+        **_owned(endpoint),
+        "disabledReason": endpoint.disabled_reason,
+        "failingSince": endpoint.failing_since,
+        "lastSuccessAt": endpoint.last_success_at,
+        "version": endpoint.version,
+        "createdAt": endpoint.created_at,
+    }
+
+
+def _owned(endpoint: Endpoint) -> dict[str, Any]:
+    """What the owner of the endpoint decides."""
+    return {
         "url": endpoint.url,
         "events": list(endpoint.events),
+        "campaignIds": list(endpoint.campaign_ids),
         "description": endpoint.description,
         "active": endpoint.active,
-        "secretSealed": endpoint.secret_sealed,
-        "createdAt": endpoint.created_at,
+        "ordered": endpoint.ordered,
+        "headers": [{"name": name, "sealed": sealed} for name, sealed in endpoint.headers.items()],
+        "rateLimit": endpoint.rate_limit,
+        "secrets": [{"sealed": item.sealed, "expiresAt": item.expires_at} for item in endpoint.secrets],
         "updatedAt": endpoint.updated_at,
     }
 
 
 def _endpoint(row: Document) -> Endpoint:
+    """The endpoint in `row`; rows of before the fields were there have their defaults."""
+    reason = row.get("disabledReason")
     return Endpoint(
         id=row["_id"],
         org=row["org"],
@@ -79,7 +103,21 @@ def _endpoint(row: Document) -> Endpoint:
         events=tuple(row["events"]),
         description=row["description"],
         active=row["active"],
-        secret_sealed=row["secretSealed"],
+        secrets=_secrets(row),
         created_at=row["createdAt"],
         updated_at=row["updatedAt"],
+        campaign_ids=tuple(row.get("campaignIds", ())),
+        headers={item["name"]: item["sealed"] for item in row.get("headers", ())},
+        ordered=row.get("ordered", False),
+        rate_limit=row.get("rateLimit"),
+        disabled_reason=None if reason is None else DisabledReason(reason),
+        failing_since=row.get("failingSince"),
+        last_success_at=row.get("lastSuccessAt"),
+        version=row.get("version", 1),
     )
+
+
+def _secrets(row: Document) -> tuple[Secret, ...]:
+    if "secrets" not in row:
+        return (Secret(row["secretSealed"]),)
+    return tuple(Secret(item["sealed"], item["expiresAt"]) for item in row["secrets"])

@@ -11,9 +11,10 @@ from enum import StrEnum
 
 from service_kit.clock import Clock
 
+from webhook_service.application.endpoint_secrets import own_headers, signing_secrets
 from webhook_service.application.ports import Deliveries, Endpoints, Secrets, Sender
 from webhook_service.domain.delivery import Answer, Attempt, Claim, Status
-from webhook_service.domain.endpoint import Endpoint, secret_owner
+from webhook_service.domain.endpoint import DisabledReason, Endpoint
 from webhook_service.domain.retry import judge
 
 
@@ -65,10 +66,14 @@ class AttemptDelivery:
         return await self._send(claim, endpoint)
 
     async def _send(self, claim: Claim, endpoint: Endpoint) -> Done:
-        secret = self.secrets.open(endpoint.secret_sealed, owner=secret_owner(endpoint.org, endpoint.id))
         at = self.clock.now()
         answer = await self.sender.send(
-            endpoint.url, secret=secret, message_id=claim.event_id, at=at, body=claim.body
+            endpoint.url,
+            secrets=signing_secrets(endpoint, at, secrets=self.secrets),
+            message_id=claim.event_id,
+            at=at,
+            body=claim.body,
+            headers=own_headers(endpoint, secrets=self.secrets),
         )
         verdict = judge(
             answer,
@@ -79,7 +84,7 @@ class AttemptDelivery:
         )
         if verdict.gone:
             # Before the record: a crash in between must not park the delivery and leave the endpoint on.
-            await self.endpoints.disable(endpoint.org, endpoint.id, now=at)
+            await self.endpoints.disable(endpoint.org, endpoint.id, reason=DisabledReason.GONE, now=at)
         attempt = Attempt(at, answer.status_code, answer.duration_ms, verdict.error)
         recorded = await self.deliveries.record(claim, attempt, verdict, answer.body)
         if verdict.gone:

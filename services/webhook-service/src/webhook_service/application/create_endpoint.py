@@ -1,46 +1,52 @@
 """Subscribe a URL to events."""
 
-import base64
-import secrets as random_bytes
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from contracts.ids import new_id
 from service_kit.ports import Transactions, Tx
 
+from webhook_service.application.endpoint_secrets import new_secret, seal_headers
 from webhook_service.application.ports import ApiPorts
-from webhook_service.domain.endpoint import Endpoint, secret_owner
-
-SECRET_BYTES = 32
-"""Standard Webhooks asks for 24 to 64."""
+from webhook_service.domain.endpoint import Endpoint, Secret, secret_owner
 
 
 @dataclass(frozen=True, slots=True)
-class CreateEndpoint:
-    """The wish: `events` are types, or `*` alone for all."""
+class Wish:
+    """What an owner decides about an endpoint. `events` are types, or `*` alone for all; `headers` in the
+    clear.
+    """
 
-    org: str
     url: str
     events: tuple[str, ...]
-    description: str
-    active: bool
+    campaign_ids: tuple[str, ...] = ()
+    description: str = ""
+    active: bool = True
+    ordered: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    rate_limit: int | None = None
 
 
 async def create_endpoint(
-    command: CreateEndpoint, *, ports: ApiPorts, transactions: Transactions
+    org: str, wish: Wish, *, ports: ApiPorts, transactions: Transactions
 ) -> tuple[Endpoint, str]:
     """The stored endpoint and its secret in the clear, which is never shown again. Raises TargetRefused."""
-    await ports.targets.check(command.url)
+    await ports.targets.check(wish.url)
     endpoint_id = new_id("wh")
-    secret = "whsec_" + base64.b64encode(random_bytes.token_bytes(SECRET_BYTES)).decode()
+    secret = new_secret()
     now = ports.clock.now()
     endpoint = Endpoint(
         id=endpoint_id,
-        org=command.org,
-        url=command.url,
-        events=command.events,
-        description=command.description,
-        active=command.active,
-        secret_sealed=ports.secrets.seal(secret, owner=secret_owner(command.org, endpoint_id)),
+        org=org,
+        url=wish.url,
+        events=wish.events,
+        campaign_ids=wish.campaign_ids,
+        description=wish.description,
+        active=wish.active,
+        ordered=wish.ordered,
+        headers=seal_headers(wish.headers, org=org, endpoint_id=endpoint_id, secrets=ports.secrets),
+        rate_limit=wish.rate_limit,
+        secrets=(Secret(ports.secrets.seal(secret, owner=secret_owner(org, endpoint_id))),),
         created_at=now,
         updated_at=now,
     )

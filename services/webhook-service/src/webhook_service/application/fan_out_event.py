@@ -40,7 +40,11 @@ class FanOut:
         async def work(tx: Tx) -> int:
             await self.inbox.mark(tx, event.id)
             now = self.clock.now()
-            wanted = [item for item in await self.endpoints.active(tx, event.orgid) if item.wants(event.type)]
+            wanted = [
+                item
+                for item in await self.endpoints.active(tx, event.orgid)
+                if item.wants(event.type, event.subject)
+            ]
             await self.deliveries.add(tx, [_delivery(event, item.id, body, now) for item in wanted])
             return len(wanted)
 

@@ -1,6 +1,6 @@
 """What the use cases need from outside."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -10,7 +10,7 @@ from service_kit.idempotency.once import Idempotency
 from service_kit.ports import Tx
 
 from webhook_service.domain.delivery import Answer, Attempt, Claim, Delivery, Due, Status
-from webhook_service.domain.endpoint import Endpoint
+from webhook_service.domain.endpoint import DisabledReason, Endpoint
 from webhook_service.domain.retry import Verdict
 
 
@@ -33,7 +33,7 @@ class Endpoints(Protocol):
         """The endpoints of `org` that are switched on, as `tx` sees them."""
         ...
 
-    async def disable(self, org: str, endpoint_id: str, *, now: datetime) -> bool:
+    async def disable(self, org: str, endpoint_id: str, *, reason: DisabledReason, now: datetime) -> bool:
         """Switch it off. Whether it was on."""
         ...
 
@@ -92,15 +92,24 @@ class Targets(Protocol):
 
 
 class Sender(Protocol):
-    """Posts a signed message."""
+    """Posts a signed message: with each of `secrets`, and with the subscriber's own `headers` beside."""
 
-    async def send(self, url: str, *, secret: str, message_id: str, at: datetime, body: bytes) -> Answer:
+    async def send(
+        self,
+        url: str,
+        *,
+        secrets: Sequence[str],
+        message_id: str,
+        at: datetime,
+        body: bytes,
+        headers: Mapping[str, str],
+    ) -> Answer:
         """The answer, or an Answer that says why there is none. Never raises for what the subscriber does."""
         ...
 
 
 class Secrets(Protocol):
-    """Encrypts signing secrets at rest."""
+    """Encrypts signing secrets and header values at rest."""
 
     def seal(self, plain: str, *, owner: str) -> str:
         """Encrypt for `owner` alone."""

@@ -9,7 +9,7 @@ from service_kit.ports import Tx
 from service_kit.testing.fakes import staged
 
 from webhook_service.domain.delivery import Attempt, Claim, Delivery, Due, Status
-from webhook_service.domain.endpoint import Endpoint
+from webhook_service.domain.endpoint import DisabledReason, Endpoint
 from webhook_service.domain.retry import Verdict
 
 
@@ -37,12 +37,14 @@ class InMemoryEndpoints:
         """Those switched on."""
         return [row for row in self.rows.values() if row.org == org and row.active]
 
-    async def disable(self, org: str, endpoint_id: str, *, now: datetime) -> bool:
+    async def disable(self, org: str, endpoint_id: str, *, reason: DisabledReason, now: datetime) -> bool:
         """Whether it was on."""
         row = await self.find(org, endpoint_id)
         if row is None or not row.active:
             return False
-        self.rows[endpoint_id] = replace(row, active=False, updated_at=now)
+        self.rows[endpoint_id] = replace(
+            row, active=False, disabled_reason=reason, updated_at=now, version=row.version + 1
+        )
         return True
 
     async def remove(self, org: str, endpoint_id: str) -> bool:

@@ -55,9 +55,9 @@ Limit = Annotated[int, Query(ge=1, le=100, description="Items at most.")]
 )
 async def create(body: CreateWebhook, caller: Editor, ports: Ports, once: Once) -> Response:
     """Subscribe a URL to events. The secret is in this answer and never shown again."""
-    command = body.command(caller.org)
+    wish = body.wish()
     return await once(
-        lambda transactions: create_endpoint(command, ports=ports, transactions=transactions),
+        lambda transactions: create_endpoint(caller.org, wish, ports=ports, transactions=transactions),
         answer=lambda created: Answer(
             201, Success(data=CreatedWebhook.with_secret(*created)), headers={"Cache-Control": "no-store"}
         ),

@@ -1,18 +1,18 @@
 """Bodies in and out of /webhooks."""
 
-from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from contracts.envelope import UtcTime
 from pydantic import AfterValidator, Field, JsonValue
 from service_kit.api.envelope import Pagination, RequestModel, ResponseModel
-from service_kit.api.types import Description, Text
+from service_kit.api.types import ClientId, Description, Text
 
-from webhook_service.application.create_endpoint import CreateEndpoint
+from webhook_service.application.create_endpoint import Wish
 from webhook_service.application.event_types import EVENT_TYPES
 from webhook_service.domain.delivery import Delivery, Status
-from webhook_service.domain.endpoint import ALL_EVENTS, Endpoint
+from webhook_service.domain.endpoint import ALL_EVENTS, DisabledReason, Endpoint
 from webhook_service.domain.target import MAX_URL_LENGTH
+from webhook_service.entrypoints.api.header_fields import MASK, HeadersIn
 
 
 def known_event(value: str) -> str:
@@ -36,8 +36,12 @@ def _events(values: list[str]) -> list[str]:
     return [known_event(value) for value in dict.fromkeys(values)]
 
 
+def _once_each(values: list[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
 class CreateWebhook(RequestModel):
-    """A new subscription."""
+    """A subscription."""
 
     url: Annotated[Text, Field(min_length=1, max_length=MAX_URL_LENGTH)] = Field(
         examples=["https://example.com/hooks"]
@@ -45,29 +49,59 @@ class CreateWebhook(RequestModel):
     events: Annotated[list[_Subscribed], Field(min_length=1, max_length=50), AfterValidator(_events)] = Field(
         examples=[["campaign.started", "campaign.completed"]]
     )
+    campaign_ids: Annotated[list[ClientId], Field(max_length=100), AfterValidator(_once_each)] = Field(
+        default_factory=list, description="Only the events of these campaigns; empty: of all."
+    )
     description: Description = ""
     active: bool = True
+    ordered: bool = Field(
+        default=False, description="A campaign's events one at a time, each after the one before it."
+    )
+    headers: HeadersIn = Field(default_factory=dict)
+    rate_limit: int | None = Field(
+        default=None, strict=True, ge=1, le=1_000, description="Requests a second at most; null: no limit."
+    )
 
-    def command(self, org: str) -> CreateEndpoint:
-        """The wish of `org`."""
-        return CreateEndpoint(org, self.url, tuple(self.events), self.description, self.active)
+    def wish(self) -> Wish:
+        """What the owner decides."""
+        return Wish(
+            url=self.url,
+            events=tuple(self.events),
+            campaign_ids=tuple(self.campaign_ids),
+            description=self.description,
+            active=self.active,
+            ordered=self.ordered,
+            headers=self.headers,
+            rate_limit=self.rate_limit,
+        )
 
 
 class Webhook(ResponseModel):
-    """A subscription, without its secret."""
+    """A subscription, without its secrets: of headers only the names are shown.
+
+    `disabledReason`: why we switched it off: `GONE` (it answered 410) or `FAILING` (for days nothing
+    succeeded). `failingSince`: the first failure since the last success.
+    """
 
     id: str
     url: str
     events: list[str]
+    campaign_ids: list[str]
     description: str
     active: bool
+    ordered: bool
+    headers: dict[str, str] = Field(examples=[{"Authorization": MASK}])
+    rate_limit: int | None
+    disabled_reason: DisabledReason | None
+    failing_since: UtcTime | None
+    last_success_at: UtcTime | None
     created_at: UtcTime
     updated_at: UtcTime
 
     @classmethod
     def of(cls, endpoint: Endpoint) -> "Webhook":
         """What clients see of `endpoint`."""
-        return cls(**_shown(endpoint))
+        return cls.model_validate(_shown(endpoint))
 
 
 class CreatedWebhook(Webhook):
@@ -79,16 +113,23 @@ class CreatedWebhook(Webhook):
     @classmethod
     def with_secret(cls, endpoint: Endpoint, secret: str) -> "CreatedWebhook":
         """What the creator sees."""
-        return cls(**_shown(endpoint), secret=secret)
+        return cls.model_validate({**_shown(endpoint), "secret": secret})
 
 
-def _shown(endpoint: Endpoint) -> dict[str, str | list[str] | bool | datetime]:
+def _shown(endpoint: Endpoint) -> dict[str, Any]:
     return {
         "id": endpoint.id,
         "url": endpoint.url,
         "events": list(endpoint.events),
+        "campaign_ids": list(endpoint.campaign_ids),
         "description": endpoint.description,
         "active": endpoint.active,
+        "ordered": endpoint.ordered,
+        "headers": dict.fromkeys(endpoint.headers, MASK),
+        "rate_limit": endpoint.rate_limit,
+        "disabled_reason": endpoint.disabled_reason,
+        "failing_since": endpoint.failing_since,
+        "last_success_at": endpoint.last_success_at,
         "created_at": endpoint.created_at,
         "updated_at": endpoint.updated_at,
     }
