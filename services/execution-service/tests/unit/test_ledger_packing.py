@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
+from contracts.outcome_codes import MESSAGES
 from execution_service.adapters.ledger_packing import (
     pack_contacts,
     pack_former,
@@ -17,7 +18,7 @@ from execution_service.adapters.ledger_packing import (
     unpack_places,
     unpack_positions,
 )
-from execution_service.domain.outcomes import MESSAGES, STATUSES, Candidate, Final
+from execution_service.domain.outcomes import STATUSES, Candidate, Final
 from execution_service.domain.retrying import Former, Place
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from contracts.outcome_codes import MESSAGES
 from execution_service.domain.outcomes import (
     MAX_TRIES,
-    MESSAGES,
     Attempt,
     Back,
     Candidate,

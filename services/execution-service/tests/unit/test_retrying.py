@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 from contracts.events.campaign import Retry
+from contracts.outcome_codes import MESSAGES
 from execution_service.domain.execution import ShardSums
-from execution_service.domain.outcomes import MESSAGES, NoAnswer, Rejected, ServerFailed, settle, status_of
 from execution_service.domain.outcomes import Candidate as Turn
+from execution_service.domain.outcomes import NoAnswer, Rejected, ServerFailed, settle, status_of
 from execution_service.domain.retrying import Former, Place, Retried, chosen, count_chosen, read_key
 from execution_service.domain.suppression import SUPPRESSIONS
 

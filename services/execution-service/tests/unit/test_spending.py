@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
+from contracts.outcome_codes import MESSAGES
 from execution_service.domain.outcomes import (
-    MESSAGES,
     Attempt,
     Back,
     Candidate,

@@ -7,13 +7,13 @@ worker of the last shard, the planner, the sweep after a crash) ends it, and nob
 from contracts.envelope import new_event
 from contracts.events.campaign import Failure
 from contracts.events.execution import ExecutionCompleted, ExecutionFailed
+from contracts.outcome_codes import MESSAGES
 from service_kit.clock import Clock
 from service_kit.logging import get_logger
 from service_kit.ports import Outbox, Transactions, Tx
 
 from execution_service.application.ports_engine import Executions, Shards
 from execution_service.domain.execution import UNDERWAY, Execution
-from execution_service.domain.outcomes import MESSAGES
 
 log = get_logger()
 SOURCE = "execution-service"

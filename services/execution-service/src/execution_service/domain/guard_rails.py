@@ -7,8 +7,10 @@ that was refused). Skipped contacts and messages without an answer are none.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from contracts.outcome_codes import MESSAGES
+
 from execution_service.domain.org_settings import GuardRails
-from execution_service.domain.outcomes import MESSAGES, Back, Final
+from execution_service.domain.outcomes import Back, Final
 
 GUARD_BLOCKED = "GUARD_BLOCKED"
 GUARD_CONTENT = "GUARD_CONTENT"

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from contracts.outcome_codes import MESSAGES
+
 from execution_service.domain.duration import seconds_to_send
 from execution_service.domain.execution import Execution, ShardSums
-from execution_service.domain.outcomes import MESSAGES
 from execution_service.domain.quiet_hours import Hours
 
 ProgressStatus = Literal["idle", "scheduled", "running", "paused", "completed", "failed", "cancelled"]
