@@ -23,6 +23,7 @@ from execution_service.application.note_campaign import note_campaign
 from execution_service.application.open_senders import OpenSenders
 from execution_service.application.plan_execution import PlanExecution
 from execution_service.application.plan_retry import PlanRetry
+from execution_service.application.recent_segments import RecentSegments
 from execution_service.application.retried_contacts import RetriedContacts
 from execution_service.application.rouse_shards import RouseShards
 from execution_service.application.steer_execution import SteerExecution
@@ -36,6 +37,8 @@ from execution_service.bootstrap import (
 )
 from execution_service.settings_engine import EngineSettings
 
+SEGMENTS_SECONDS = 1.0
+"""How long a window may go by an older definition of a segment: it only says in which one a send counts."""
 Subscriptions = Callable[..., Mapping[type[EventData], Handler]]
 
 
@@ -53,6 +56,7 @@ class EngineWiring(Wiring):
         self.pages = MongoLedgerPages(self.database)
         self.retried = RetriedContacts(executions=self.executions, shards=self.shards, pages=self.pages)
         self.hours = AwaitHours(settings=self.recent_settings, audience=self.contacts, clock=self.clock)
+        self.recent_segments = RecentSegments(self.segments, keep_seconds=SEGMENTS_SECONDS)
         self.senders = OpenSenders(self.bots, keep_seconds=settings.bot_keep_seconds)
         self.finish = FinishExecution(
             executions=self.executions,

@@ -99,7 +99,7 @@ class Worker:
             limiter=limiter,
             silence=silence,
             hours=wiring.hours,
-            prepare=PrepareWindow(wiring.contacts, wiring.links),
+            prepare=PrepareWindow(wiring.contacts, wiring.recent_segments, wiring.links),
             count=CountWindow(
                 settings=wiring.recent_settings,
                 spending=wiring.spending,

@@ -17,6 +17,7 @@ from execution_service.domain.audience_columns import (
     unpack,
 )
 from execution_service.domain.contact import Contact
+from execution_service.domain.membership import Membership
 from execution_service.domain.suppression import SUPPRESSIONS, suppression
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -90,6 +91,28 @@ def test_the_columns_admit_whom_the_rule_admits_however_often_contacts_changed(
             place for place, one in people.items() if rule.admits(one)
         )
         assert Tally.of(rule, count(chunk.columns, rule)) == counted(rule, people.values())
+
+
+@given(st.lists(PEOPLE, max_size=6), RULES)
+@settings(max_examples=200, deadline=None)
+def test_a_contact_is_in_the_segments_whose_members_the_rule_admits(
+    people: list[dict[str, Any]], given_rule: tuple[list[str], dict[str, Any], list[str], dict[str, Any]]
+) -> None:
+    segments, filters, excluded, dynamic = given_rule
+    rule = read_rule(segments, filters, excluded, dynamic)
+    membership = Membership(rule)
+    for place, fields in enumerate(people):
+        one = someone(place, fields)
+        stored = {
+            "segments": list(one.segments), "interests": list(one.interests), "attributes": one.attributes,
+            "location": one.location, "age": one.age, "purchaseHistory": one.purchase_history,
+        }  # fmt: skip
+        read = {name: value for name, value in stored.items() if value is not None}
+        assert membership.of(read) == tuple(
+            name for name in segments if AudienceRule((name,), dynamic=rule.dynamic).admits(one)
+        )
+        needed = {field.partition(".")[0] for field in membership.fields}
+        assert membership.of({name: read[name] for name in needed & read.keys()}) == membership.of(read)
 
 
 def counted(rule: AudienceRule, people: Any) -> Tally:

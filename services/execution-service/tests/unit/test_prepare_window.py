@@ -5,6 +5,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 
+import pytest
 from contracts.events.campaign import (
     AudienceDefinition,
     ExecutionOptions,
@@ -16,6 +17,7 @@ from contracts.tracking import TrackingKeys
 from execution_service.application.ports_engine import ShardLease
 from execution_service.application.ports_sending import Deferred, Slot
 from execution_service.application.prepare_window import Prepared, PrepareWindow
+from execution_service.application.recent_segments import RecentSegments
 from execution_service.application.tracking_links import TrackingLinks
 from execution_service.domain.contact import Addressee, Unreachable
 from execution_service.domain.execution import Execution
@@ -32,19 +34,30 @@ LINKS = TrackingLinks(
 )
 
 
+class Segments:
+    """One of them is whom a filter finds."""
+
+    async def filters_of(self, org: str, segment_ids: Sequence[str]) -> Mapping[str, Mapping[str, object]]:
+        return {name: {"tier": ["gold"]} for name in segment_ids if name == "gold"}
+
+
 class People:
     """An audience of ten, one of them erased."""
 
     async def addressees(
         self, org: str, ids: Sequence[str], fields: frozenset[str]
     ) -> Mapping[str, Addressee]:
-        assert fields == {"firstName"}
+        assert fields in ({"firstName"}, {"firstName", "segments", "attributes.tier"}, PLACED)
         names = {"nameless": None, "long": "x" * 5_000, "empty": " "}
         return {
             name: Addressee(
                 7,
                 name == "optedout",
-                {"firstName": names.get(name, "A")},
+                {
+                    "firstName": names.get(name, "A"),
+                    "segments": ["b", "x", "a"] if name.startswith("fine") else ["x"],
+                    "attributes": {"tier": "gold" if name in ("fine2", "optedout") else "tin"},
+                },
                 unreachable=UNREACHABLE.get(name),
                 timezone="Asia/Tokyo" if name == "fine2" else None,
             )
@@ -53,20 +66,27 @@ class People:
         }
 
 
+PLACED = {"segments", "attributes.tier"}
 NEVER = Hours(None, "UTC", own_zones=True, edition=1)
 
 
-def prepared(retry: Retry | None = None, hours: Hours = NEVER) -> Prepared:
+def prepared(
+    retry: Retry | None = None, hours: Hours = NEVER, segments: Sequence[str] = (), code: str | None = None
+) -> Prepared:
+    """A window of all; with a `code` one in which all are passed over."""
     snapshot = ExecutionSnapshot(
         messages=[FrozenMessage(id="msg", content="{{firstName}}")],
-        audience=AudienceDefinition(),
+        audience=AudienceDefinition(segments=list(segments), exclude_segments=["x"]),
         options=ExecutionOptions(retry=retry),
         sampling_seed="s",
     )
     execution = Execution("exec_1", "acme", "camp_1", "running", snapshot, NOW)
     lease = ShardLease("exec_1:0", "exec_1", "acme", "camp_1", 0, "w", 1, NAMES, ShardState(len(NAMES)), 0)
     turn = candidates(lease.state, limit=10, now=NOW)
-    return asyncio.run(PrepareWindow(People(), LINKS)(execution, lease, turn, hours=hours, now=NOW))
+    prepare = PrepareWindow(People(), RecentSegments(Segments(), keep_seconds=1), LINKS)
+    if code is not None:
+        return asyncio.run(prepare.passed_over(execution, lease, turn, code, now=NOW))
+    return asyncio.run(prepare(execution, lease, turn, hours=hours, now=NOW))
 
 
 def test_each_contact_is_a_letter_or_decided_with_its_reason() -> None:
@@ -124,3 +144,16 @@ def test_on_the_organisations_clock_all_wait_together() -> None:
     window = prepared(hours=hours)
     assert window.letters == [] and window.until is None
     assert {back.due for back in window.deferred} == {datetime(2026, 6, 1, 14, tzinfo=UTC)}
+
+
+@pytest.mark.parametrize("code", [None, "CAMPAIGN_ENDED"])
+def test_everybody_is_in_those_segments_of_the_audience_that_it_is_in_now(code: str | None) -> None:
+    """Listed ones and found ones, of those that are addressed; who was erased is in none."""
+    window = prepared(segments=["a", "gold", "b", "c"], code=code)
+    expected = {"fine": ("a", "b"), "fine2": ("a", "gold", "b"), "optedout": ("gold",)}
+    assert {NAMES[item.position]: item.segments for item in window.candidates if item.segments} == expected
+    found = {
+        item.position: item.segments for item in [*window.decided, *[one.candidate for one in window.letters]]
+    }
+    assert {NAMES[position]: segments for position, segments in found.items() if segments} == expected
+    assert len(found) == len(NAMES) and len(window.decided) == (8 if code is None else 10)

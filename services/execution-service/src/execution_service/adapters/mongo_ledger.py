@@ -1,10 +1,10 @@
 """The ledger in MongoDB: one document per window.
 
 {_id: `<executionId>:<shard>:<window>`, executionId, shard, window, step, message (id), epoch,
-state intent|recorded, intentAt}, with positions, tried (if any was) and decided (packed) while it is an
-intent; once it is recorded instead of them with recordedAt, recordedBy (epoch), outcomes (packed), counts{},
-statuses[], codes[], sent. Packed is what `ledger_packing` reads; statuses and codes say which windows need no
-unpacking.
+state intent|recorded, intentAt}, with positions, tried (if any was), segments (of those to be sent to, if
+they are in any) and decided (packed) while it is an intent; once it is recorded instead of them with
+recordedAt, recordedBy (epoch), outcomes (packed), counts{}, statuses[], codes[], sent. Packed is what
+`ledger_packing` reads; statuses and codes say which windows need no unpacking.
 """
 
 from collections import Counter
@@ -19,6 +19,7 @@ from service_kit.ports import Tx
 from execution_service.adapters.ledger_packing import (
     pack_outcomes,
     pack_positions,
+    pack_segments,
     pack_tried,
     unpack_candidates,
     unpack_outcomes,
@@ -65,6 +66,9 @@ class MongoLedger:
         tried = pack_tried(window.candidates)
         if tried is not None:
             row["tried"] = tried
+        segments = pack_segments([candidate.segments for candidate in window.candidates])
+        if segments is not None:
+            row["segments"] = segments
         await self._windows.insert_one(row, session=session_of(tx))
 
     async def is_open(self, tx: Tx, window: Window) -> bool:
@@ -86,7 +90,7 @@ class MongoLedger:
             step=row["step"],
             message_id=row["message"],
             epoch=row["epoch"],
-            candidates=unpack_candidates(row["positions"], row.get("tried")),
+            candidates=unpack_candidates(row["positions"], row.get("tried"), row.get("segments")),
             decided=unpack_outcomes(row["decided"], since=row["intentAt"]),
             opened_at=row["intentAt"],
         )
@@ -108,7 +112,7 @@ class MongoLedger:
         }
         answer = await self._windows.update_one(
             {"_id": _id(window), "state": "intent"},
-            {"$set": values, "$unset": {"positions": "", "tried": "", "decided": ""}},
+            {"$set": values, "$unset": dict.fromkeys(("positions", "tried", "segments", "decided"), "")},
             session=session,
         )
         if answer.matched_count == 1:

@@ -1,16 +1,18 @@
 """Before a window is opened: who of the candidates gets what text, and who is decided without sending."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from execution_service.application.ports_engine import ShardLease
 from execution_service.application.ports_sending import Audience, Deferred, Rendered, Slot
+from execution_service.application.recent_segments import RecentSegments
 from execution_service.application.tracking_links import TrackingLinks
 from execution_service.domain.contact import Addressee, Unreachable
 from execution_service.domain.decisions import decide
 from execution_service.domain.execution import Execution
+from execution_service.domain.membership import Membership
 from execution_service.domain.outcomes import Back, Candidate, Final, passed_over
 from execution_service.domain.quiet_hours import Hours, Outlooks
 from execution_service.domain.rendering import CompiledMessage, compile_message
@@ -89,8 +91,9 @@ class Prepared:
 class PrepareWindow:
     """Loads contacts and renders; keeps the compiled messages of recent executions."""
 
-    def __init__(self, audience: Audience, links: TrackingLinks) -> None:
+    def __init__(self, audience: Audience, segments: RecentSegments, links: TrackingLinks) -> None:
         self._audience = audience
+        self._segments = segments
         self._links = links
         self._compiled: OrderedDict[tuple[str, int], list[CompiledMessage]] = OrderedDict()
 
@@ -106,13 +109,26 @@ class PrepareWindow:
         """Decide or render each of `turn`; who would be sent to in its quiet hours waits."""
         outlooks = Outlooks(hours, now)
         ids = [lease.contacts[candidate.position] for candidate in turn]
-        message = self.messages(execution)[lease.state.step]
-        contacts = await self._audience.addressees(lease.org, ids, message.fields)
+        message, membership = self.messages(execution)[lease.state.step], await self._segments.of(execution)
+        fields = message.fields if membership is None else message.fields | membership.fields
+        contacts = await self._audience.addressees(lease.org, ids, fields)
+        placed = _placed(turn, ids, contacts, membership)
         items = [
             self._prepare(execution, message, candidate, contact_id, contacts.get(contact_id), outlooks, now)
-            for candidate, contact_id in zip(turn, ids, strict=True)
+            for candidate, contact_id in zip(placed, ids, strict=True)
         ]
-        return Prepared(items, turn)
+        return Prepared(items, placed)
+
+    async def passed_over(
+        self, execution: Execution, lease: ShardLease, turn: Sequence[Candidate], code: str, *, now: datetime
+    ) -> Prepared:
+        """All of `turn` decided for the reason `code`, whoever they are."""
+        membership = await self._segments.of(execution)
+        if membership is not None:
+            ids = [lease.contacts[candidate.position] for candidate in turn]
+            contacts = await self._audience.addressees(lease.org, ids, membership.fields)
+            turn = _placed(turn, ids, contacts, membership)
+        return Prepared([passed_over(candidate, code, at=now) for candidate in turn], turn)
 
     def messages(self, execution: Execution) -> list[CompiledMessage]:
         """The messages of this life of the execution, compiled once."""
@@ -154,3 +170,18 @@ class PrepareWindow:
             outlook.until,
             reader.ordinal,
         )
+
+
+def _placed(
+    turn: Sequence[Candidate],
+    ids: Sequence[str],
+    contacts: Mapping[str, Addressee],
+    membership: Membership | None,
+) -> Sequence[Candidate]:
+    """The candidates, each with the segments that its contact is in now; who was erased is in none."""
+    if membership is None:
+        return turn
+    return [
+        candidate.within(membership.of(contacts[contact_id].fields) if contact_id in contacts else ())
+        for candidate, contact_id in zip(turn, ids, strict=True)
+    ]

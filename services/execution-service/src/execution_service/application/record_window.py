@@ -6,29 +6,25 @@ MongoDB is away nobody else can take the shard either, so waiting loses nothing.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
-from contracts.envelope import Envelope, new_event
-from contracts.events.delivery import DeliveryRecorded, TallyRow
 from service_kit.clock import Clock
 from service_kit.logging import get_logger
 from service_kit.ports import Outbox, Transactions, Tx
 
 from execution_service.application.counts import Count, Counts, former_of, reserved
-from execution_service.application.finish_execution import SOURCE
+from execution_service.application.delivery_event import delivery_recorded
 from execution_service.application.ports_counting import CountMoved
 from execution_service.application.ports_engine import LeaseLost, Ledger, ShardLease, Shards, Window
 from execution_service.application.ports_sending import Observer
 from execution_service.application.prepare_window import Prepared
 from execution_service.domain.execution import Execution
 from execution_service.domain.outcomes import Back, Final, NoAnswer, settle
-from execution_service.domain.retrying import Former
 from execution_service.domain.spending import spent_by
-from execution_service.domain.window import ShardState, close_window, open_window
+from execution_service.domain.window import close_window, open_window
 
 log = get_logger()
 
@@ -115,7 +111,7 @@ class RecordWindow:
         if counted:
             state = replace(state, account=account.tell())
         now = self._clock.now()
-        event = _event(execution, lease, window, finals, state, now)
+        event = delivery_recorded(execution, lease, window, finals, shard_completed=state.done, at=now)
 
         async def work(tx: Tx) -> None:
             if not await self._ledger.record(tx, window, finals, epoch=lease.epoch, at=now):
@@ -158,53 +154,3 @@ class RecordWindow:
                 log.warning("window.store_waiting", shard_id=lease.shard_id, reason=type(error).__name__)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 1.0)
-
-
-def _event(
-    execution: Execution,
-    lease: ShardLease,
-    window: Window,
-    finals: Sequence[Final],
-    state: ShardState,
-    at: datetime,
-) -> Envelope[DeliveryRecorded]:
-    """`delivery.recorded` of one window, tallied."""
-    rows = [
-        TallyRow(
-            minute=row.minute,
-            message_id=row.message_id,
-            variation_id=row.variation_id,
-            status=row.status,
-            error_code=row.code,
-            count=count,
-        )
-        for row, count in _tally(lease, window, finals).items()
-        if count
-    ]
-    data = DeliveryRecorded(
-        campaign_id=lease.campaign_id,
-        execution_id=lease.execution_id,
-        test_mode=execution.test_mode,
-        shard=lease.number,
-        window=window.number,
-        step=window.step,
-        shard_completed=state.done,
-        tally=rows,
-        recorded_at=at,
-    )
-    return new_event(
-        data,
-        source=SOURCE,
-        subject=lease.campaign_id,
-        org=lease.org,
-        time=at,
-        event_id=f"{lease.execution_id}:{lease.number}:{window.number}",
-    )
-
-
-def _tally(lease: ShardLease, window: Window, finals: Sequence[Final]) -> Counter[Former]:
-    """The outcomes, and in a retry's first step less the former ones of the same contacts."""
-    tally = Counter(Former.of(final, window.message_id) for final in finals)
-    former = (former_of(lease, final.position) for final in finals)
-    tally.subtract(one for one in former if one is not None)
-    return tally

@@ -20,6 +20,7 @@ from execution_service.application.count_window import (
     Look,
     NothingPaid,
 )
+from execution_service.application.delivery_event import TOLD_AT_ONCE
 from execution_service.application.finish_execution import FinishExecution
 from execution_service.application.guard_execution import GuardExecution
 from execution_service.application.keep_lease import KeepLease, RunPolicy
@@ -36,20 +37,19 @@ from execution_service.application.ports_sending import (
     Sharer,
     Slot,
 )
-from execution_service.application.prepare_window import Prepared, PrepareWindow
+from execution_service.application.prepare_window import PrepareWindow
 from execution_service.application.record_window import RecordWindow
 from execution_service.application.send_window import SendWindow
 from execution_service.application.silence import Silence
 from execution_service.application.watch_execution import ExecutionWatch
 from execution_service.domain.execution import Execution
 from execution_service.domain.holding import Held, woken
-from execution_service.domain.outcomes import passed_over
 from execution_service.domain.window import candidates, next_due
 
 log = get_logger()
 
 SKIPPED_AT_ONCE = 10_000
-"""Contacts in a window that sends nothing: all of a shard."""
+"""Contacts in a window that sends nothing and has no segments to tell: all of a shard."""
 _CLOCKS_SECONDS = 0.01
 """The machine's clock is read to the millisecond, and so is uvloop's own."""
 _LATEST = datetime.max.replace(tzinfo=UTC)
@@ -124,6 +124,8 @@ class RunTurn:
     ) -> Pause | None:
         now, sharer = self.clock.now(), Sharer.of(execution, sender)
         limits, limit = await self.count.limits(execution, watch.budget), self.policy.window_size
+        if execution.snapshot.audience.segments:
+            limit = min(limit, TOLD_AT_ONCE)
         if not self.count.spent_up(execution, limits):
             # No more than the limiter may grant at once: a slow bot's windows are small.
             limit = min(limit, max(1, int(sharer.rate * GRANT_SECONDS)))
@@ -157,10 +159,11 @@ class RunTurn:
 
     async def _skip(self, lease: ShardLease, execution: Execution) -> None:
         """The campaign has ended: nobody of the shard is sent to any more, waiting ones included."""
+        limit = TOLD_AT_ONCE if execution.snapshot.audience.segments else SKIPPED_AT_ONCE
+        turn = candidates(lease.state, limit=limit, now=_LATEST)
         now = self.clock.now()
-        turn = candidates(lease.state, limit=SKIPPED_AT_ONCE, now=_LATEST)
-        skipped = [passed_over(item, "CAMPAIGN_ENDED", at=now) for item in turn]
-        window = await self.record.open(lease, execution, Prepared(skipped, turn))
+        skipped = await self.prepare.passed_over(execution, lease, turn, "CAMPAIGN_ENDED", now=now)
+        window = await self.record.open(lease, execution, skipped)
         await self.record.close(lease, execution, window, ())
 
     async def _deliver(

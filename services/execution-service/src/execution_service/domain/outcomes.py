@@ -155,18 +155,25 @@ class Candidate:
     """A contact's turn: its position in the shard and what it has been through.
 
     `tries` counts attempts that were used up, `waits` answers that used up none. `unanswered`: one of the
-    attempts had no answer, so the message may have been delivered.
+    attempts had no answer, so the message may have been delivered. `segments`: those of the audience that it
+    is in, as they are when its window is formed; until then they mean nothing.
     """
 
     position: int
     tries: int = 0
     waits: int = 0
     unanswered: bool = False
+    segments: tuple[str, ...] = ()
+
+    def within(self, segments: tuple[str, ...]) -> "Candidate":
+        """The same, being in these segments."""
+        return Candidate(self.position, self.tries, self.waits, self.unanswered, segments)
 
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """This is how it ended for `position` in this step; `message_id` is Telegram's number."""
+    """This is how it ended for `position` in this step; `message_id` is Telegram's number, `segments` those
+    of the audience that the contact was in."""
 
     position: int
     status: Status
@@ -175,6 +182,7 @@ class Final:
     variation_id: str | None = None
     message_id: int | None = None
     sent: bool = False
+    segments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +206,11 @@ def settle(
     retry_unknown: bool = False,
 ) -> Final | Back:
     """What becomes of the contact after one attempt that ended at `at`."""
-    position, last, code = candidate.position, candidate.tries + 1 >= MAX_TRIES, "TELEGRAM_ERROR"
+    position, segments = candidate.position, candidate.segments
+    last, code = candidate.tries + 1 >= MAX_TRIES, "TELEGRAM_ERROR"
     match result:
         case Delivered(message_id):
-            return Final(position, "successful", at, None, variation_id, message_id, sent=True)
+            return Final(position, "successful", at, None, variation_id, message_id, True, segments)
         case NoAnswer() if last or not retry_unknown:
             code = "DELIVERY_UNKNOWN"
         case Rejected(refusal):
@@ -212,14 +221,13 @@ def settle(
             return _back(candidate, result, at)
     # After an attempt without an answer no failure says that nothing arrived.
     code = "DELIVERY_UNKNOWN" if candidate.unanswered else code
-    return Final(position, status_of(code), at, code, variation_id, sent=True)
+    return Final(position, status_of(code), at, code, variation_id, None, True, segments)
 
 
 def passed_over(candidate: Candidate, code: str, *, at: datetime) -> Final:
     """What becomes of a contact that is sent nothing (more), for the reason `code`."""
-    if candidate.unanswered:
-        return Final(candidate.position, "unknown", at, "DELIVERY_UNKNOWN")
-    return Final(candidate.position, status_of(code), at, code)
+    code = "DELIVERY_UNKNOWN" if candidate.unanswered else code
+    return Final(candidate.position, status_of(code), at, code, segments=candidate.segments)
 
 
 def _back(candidate: Candidate, result: Attempt, at: datetime) -> Back:

@@ -23,11 +23,13 @@ class Former:
     variation_id: str | None
     status: Status
     code: str | None
+    segments: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, final: Final, message_id: str) -> "Former":
         """The row in which `final` was counted."""
-        return cls(minute_of(final), message_id, final.variation_id, final.status, final.code)
+        minute = minute_of(final)
+        return cls(minute, message_id, final.variation_id, final.status, final.code, final.segments)
 
 
 def minute_of(final: Final) -> int:

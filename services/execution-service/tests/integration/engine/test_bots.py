@@ -140,9 +140,9 @@ async def test_a_deferred_letter_waits_durably_and_a_crash_makes_it_neither_lost
     turn = candidates(lease.state, limit=10, now=now)
     execution = await engine.execution(execution_id)
     hours = await engine.wiring.hours.hours(execution)
-    prepared = await PrepareWindow(engine.wiring.contacts, engine.wiring.links)(
-        execution, lease, turn, hours=hours, now=now
-    )
+    prepared = await PrepareWindow(
+        engine.wiring.contacts, engine.wiring.recent_segments, engine.wiring.links
+    )(execution, lease, turn, hours=hours, now=now)
     soon = loop.time()
     turns = [Slot(soon, soon, 1.0), Deferred(soon + 1), Slot(soon, soon, 2.0)]
     dying = Worker(engine.wiring, owner="dying")

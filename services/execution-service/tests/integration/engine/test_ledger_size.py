@@ -40,26 +40,36 @@ async def in_shards(engine: Any, execution: Execution, contacts: Sequence[str]) 
 class Outcomes:
     """Outcomes as a real evening has them, and a note of each."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, segments: tuple[str, ...]) -> None:
         self._dice = random.Random(seed)
         self._messages = 4_812_345
+        self._segments = [(), *[segments[:n] for n in range(1, len(segments))], segments]
         self.noted: dict[str, Final] = {}
 
+    def placed(self, candidate: Candidate) -> Candidate:
+        """In none, some or all of the segments, as it comes."""
+        return candidate.within(self._dice.choice(self._segments))
+
     def of(self, lease: ShardLease, candidate: Candidate, at: Any) -> Final | Back:
+        segments = candidate.segments
         draw, variation = self._dice.random(), self._dice.choice((None, "variation-a", "variation-b"))
         at += timedelta(milliseconds=self._dice.randrange(250))
         if draw < 0.02 and not candidate.waits:
             return Back(Candidate(candidate.position, waits=1), at)
         if draw < 0.9:
             self._messages += self._dice.randrange(1, 9)
-            final = Final(candidate.position, "successful", at, None, variation, self._messages, sent=True)
+            final = Final(
+                candidate.position, "successful", at, None, variation, self._messages, True, segments
+            )
         elif draw < 0.97:
             code = self._dice.choice(("USER_BLOCKED", "CHAT_NOT_FOUND", "BAD_REQUEST"))
-            final = Final(candidate.position, "failed", at, code, variation, sent=True)
+            final = Final(candidate.position, "failed", at, code, variation, None, True, segments)
         elif draw < 0.98:
-            final = Final(candidate.position, "unknown", at, "DELIVERY_UNKNOWN", variation, sent=True)
+            final = Final(
+                candidate.position, "unknown", at, "DELIVERY_UNKNOWN", variation, None, True, segments
+            )
         else:
-            final = Final(candidate.position, "skipped", at, "OPTED_OUT")
+            final = Final(candidate.position, "skipped", at, "OPTED_OUT", segments=segments)
         self.noted[lease.contacts[candidate.position]] = final
         return final
 
@@ -78,7 +88,8 @@ async def run_to_the_end(engine: Any, execution: Execution, outcomes: Outcomes, 
         if lease is None:
             return
         while not lease.state.done:
-            turn = candidates(lease.state, limit=window_size, now=now + timedelta(minutes=1))
+            due = candidates(lease.state, limit=window_size, now=now + timedelta(minutes=1))
+            turn = [outcomes.placed(item) for item in due]
             letters = [
                 Letter(item, lease.contacts[item.position], 1, None, Rendered("", "none")) for item in turn
             ]
@@ -87,14 +98,14 @@ async def run_to_the_end(engine: Any, execution: Execution, outcomes: Outcomes, 
             await record.close(lease, execution, window, [outcomes.of(lease, item, at) for item in turn])
 
 
-@pytest.mark.parametrize(("contacts", "window_size"), [(20_000, 100), (2_000, 7)])
+@pytest.mark.parametrize(("contacts", "window_size", "segments"), [(20_000, 100, 3), (2_000, 7, 1)])
 async def test_a_recipient_takes_few_bytes_in_all_collections_together(
-    engine: Any, contacts: int, window_size: int
+    engine: Any, contacts: int, window_size: int, segments: int
 ) -> None:
     """Windows of 7 are those of a bot with 30 messages a second."""
     execution = await engine.execution(await engine.accept(engine.started()))
     await in_shards(engine, execution, [new_id("con") for _ in range(contacts)])
-    outcomes = Outcomes(seed=contacts)
+    outcomes = Outcomes(contacts, tuple(new_id("seg") for _ in range(segments)))
     await run_to_the_end(engine, execution, outcomes, window_size)
 
     stored = {
@@ -112,5 +123,13 @@ async def test_a_recipient_takes_few_bytes_in_all_collections_together(
         for contact, final in outcomes.noted.items()
     }
     assert len(page.rows) == contacts
+    stands = [
+        stand
+        for number in range(contacts // SHARD)
+        for stand in await engine.wiring.pages.shard(execution.execution_id, number)
+    ]
+    assert {stand.contact_id: stand.final.segments for stand in stands} == {
+        contact: final.segments for contact, final in outcomes.noted.items()
+    }
     # The event leaves the outbox as soon as it is published.
     assert sum(stored[name] for name in COLLECTIONS if name != "outbox") <= BYTES_PER_RECIPIENT

@@ -226,9 +226,9 @@ async def test_a_worker_killed_before_or_during_a_pause_leaves_at_most_its_windo
     turn = candidates(lease.state, limit=10, now=now)
     execution = await engine.execution(execution_id)
     hours = await engine.wiring.hours.hours(execution)
-    prepared = await PrepareWindow(engine.wiring.contacts, engine.wiring.links)(
-        execution, lease, turn, hours=hours, now=now
-    )
+    prepared = await PrepareWindow(
+        engine.wiring.contacts, engine.wiring.recent_segments, engine.wiring.links
+    )(execution, lease, turn, hours=hours, now=now)
     await worker.run_shard.turn.record.open(lease, await engine.execution(execution_id), prepared)
     await worker.close()
     await engine.steer(CampaignPaused, started)

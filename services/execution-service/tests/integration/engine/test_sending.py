@@ -88,9 +88,9 @@ async def opened(engine: Any, lease: ShardLease, execution_id: str, size: int = 
     now = engine.wiring.clock.now()
     turn = candidates(lease.state, limit=size, now=now)
     hours = await engine.wiring.hours.hours(execution)
-    prepared = await PrepareWindow(engine.wiring.contacts, engine.wiring.links)(
-        execution, lease, turn, hours=hours, now=now
-    )
+    prepared = await PrepareWindow(
+        engine.wiring.contacts, engine.wiring.recent_segments, engine.wiring.links
+    )(execution, lease, turn, hours=hours, now=now)
     return await recorder(engine).open(lease, execution, prepared)
 
 
