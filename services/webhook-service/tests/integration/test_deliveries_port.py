@@ -162,6 +162,53 @@ async def test_settling_an_endpoint_leaves_what_is_under_way_and_what_has_ended(
     }
 
 
+@pytest.mark.parametrize("status", [Status.PENDING, Status.SUCCEEDED, Status.FAILED])
+async def test_a_retry_makes_one_attempt_more_at_once_whatever_became_of_the_delivery(
+    store: Store, make_delivery: Callable[..., Delivery], now: datetime, status: Status
+):
+    await store.put(item := make_delivery())
+    (claim,) = await store.take(item)
+    assert not await store.deliveries.retry("wh_1", item.id, now=now)
+    await store.record(claim, status, later=3600 if status is Status.PENDING else None)
+    assert not await store.deliveries.retry("wh_2", item.id, now=now)
+    assert await store.deliveries.retry("wh_1", item.id, now=now + timedelta(seconds=1))
+    assert await store.due(later=1) == [item.key]
+    (again,) = await store.take(item, later=1)
+    assert again.attempts_made == 1
+    assert not await store.record(claim, Status.FAILED)
+
+
+async def test_a_recovery_begins_afresh_with_what_failed_or_was_parked_in_that_time_oldest_first(
+    store: Store, make_delivery: Callable[..., Delivery], now: datetime
+):
+    def made(minutes: int) -> Delivery:
+        return make_delivery(created_at=now + timedelta(minutes=minutes), sequence=minutes)
+
+    early, failed, parked, waiting, done, late = (made(minutes) for minutes in range(6))
+    await store.put(parked, early, late)
+    assert await store.deliveries.settle_all("wh_1", Status.PARKED) == 3
+    await store.put(failed, waiting, done, make_delivery("wh_2"))
+    for item, status in ((failed, Status.FAILED), (done, Status.SUCCEEDED)):
+        (claim,) = await store.take(item)
+        await store.record(claim, status)
+    since, until, later = (now + timedelta(minutes=minutes) for minutes in (1, 5, 10))
+
+    async def recover(after: str | None) -> tuple[int, str | None]:
+        return await store.deliveries.recover(
+            "wh_1", since=since, until=until, after=after, limit=1, now=later
+        )
+
+    assert await recover(None) == (1, failed.id)
+    assert await recover(failed.id) == (1, parked.id)
+    assert await recover(parked.id) == (0, None)
+    due = await store.due(later=600, without=("wh_2",))
+    assert due == [waiting.key, failed.key, parked.key]
+    (again,) = await store.take(failed, later=600)
+    assert again.attempts_made == 0
+    found = await store.deliveries.page("wh_1", statuses=(), event_type=None, before=None, limit=10)
+    assert {item.id: len(item.attempts) for item in found}[failed.id] == 1
+
+
 async def test_pages_are_newest_first_and_filter_by_status_and_type(
     store: Store, make_delivery: Callable[..., Delivery]
 ):

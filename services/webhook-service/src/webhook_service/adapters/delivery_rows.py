@@ -20,6 +20,7 @@ def row_from(delivery: Delivery) -> Document:
         "body": Binary(delivery.body),
         "status": delivery.status.value,
         "attempts": [],
+        "forgiven": 0,
         "nextAttemptAt": delivery.next_attempt_at,
         "dueAt": delivery.next_attempt_at,
         "claim": None,
@@ -62,6 +63,6 @@ def claim_from(row: Document) -> Claim:
         campaign_id=row["campaignId"],
         body=bytes(row["body"]),
         epoch=row["epoch"],
-        attempts_made=len(row["attempts"]),
+        attempts_made=len(row["attempts"]) - row.get("forgiven", 0),
         created_at=row["createdAt"],
     )

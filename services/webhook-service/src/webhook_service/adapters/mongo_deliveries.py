@@ -1,7 +1,8 @@
 """Deliveries in MongoDB, and their leases.
 
 `deliveries` {_id: `<endpointId>:<eventId>`, id, org, endpointId, eventId, type, campaignId, sequence, body,
-status, attempts[], nextAttemptAt, dueAt, claim, epoch, responseBody, createdAt}.
+status, attempts[], forgiven, nextAttemptAt, dueAt, claim, epoch, responseBody, createdAt}. `forgiven`: how many
+of the attempts came before the last recovery, and do not count.
 
 Mental model: `status: pending` with `dueAt` in the past is free. Taking it sets `claim` (a name that
 nobody else uses), moves `dueAt` to the lease's end and raises `epoch`, in one atomic update per document,
@@ -29,7 +30,7 @@ COLLECTION = "deliveries"
 DUPLICATE_KEY = 11000
 _CLAIM_FIELDS = {
     "org": 1, "endpointId": 1, "eventId": 1, "type": 1, "campaignId": 1, "body": 1, "epoch": 1,
-    "attempts.at": 1, "createdAt": 1,
+    "attempts.at": 1, "forgiven": 1, "createdAt": 1,
 }  # fmt: skip
 
 
@@ -154,11 +155,43 @@ class MongoDeliveries:
         )
         return changed.modified_count
 
+    async def retry(self, endpoint_id: str, delivery_id: str, *, now: datetime) -> bool:
+        """Let one attempt more be made at once. False, and nothing, while somebody has it."""
+        changed = await self._rows.update_one(
+            {"endpointId": endpoint_id, "id": delivery_id, "claim": None},
+            {"$set": _free(now), "$inc": {"epoch": 1}},
+        )
+        return changed.modified_count == 1
+
+    async def recover(
+        self, endpoint_id: str, *, since: datetime, until: datetime, after: str | None, limit: int, now: datetime
+    ) -> tuple[int, str | None]:  # fmt: skip
+        """Begin afresh with what failed or was parked; see the port."""
+        ended = {
+            "endpointId": endpoint_id,
+            "status": {"$in": [Status.FAILED.value, Status.PARKED.value]},
+            "createdAt": {"$gte": since, "$lt": until},
+        }
+        behind = {} if after is None else {"id": {"$gt": after}}
+        found = self._rows.find({**ended, **behind}, {"id": 1}).sort("id", 1).limit(limit)
+        rows = await found.to_list(limit)
+        if not rows:
+            return 0, None
+        changed = await self._rows.update_many(
+            {"_id": {"$in": [row["_id"] for row in rows]}, **ended},
+            [{"$set": {**_free(now), "forgiven": {"$size": "$attempts"}, "epoch": {"$add": ["$epoch", 1]}}}],
+        )
+        return changed.modified_count, rows[-1]["id"] if len(rows) == limit else None
+
     async def count_due(self, *, now: datetime, limit: int) -> int:
         """How many are due now, counted to `limit` at most."""
         return await self._rows.count_documents(
             {"status": Status.PENDING.value, "dueAt": {"$lte": now}}, limit=limit
         )
+
+
+def _free(now: datetime) -> dict[str, Any]:
+    return {"status": Status.PENDING.value, "nextAttemptAt": now, "dueAt": now, "claim": None}
 
 
 def _settled(status: Status) -> dict[str, Any]:

@@ -78,6 +78,24 @@ class Deliveries(Protocol):
         """End or park all that an endpoint still waits for, but what is taken just now. How many."""
         ...
 
+    async def retry(self, endpoint_id: str, delivery_id: str, *, now: datetime) -> bool:
+        """Let one attempt more be made at once, whatever became of the delivery so far.
+
+        False, and nothing, while somebody has it, or when there is none.
+        """
+        ...
+
+    async def recover(
+        self, endpoint_id: str, *, since: datetime, until: datetime, after: str | None, limit: int, now: datetime
+    ) -> tuple[int, str | None]:  # fmt: skip
+        """Begin afresh with what failed or was parked, of what was made from `since` until before `until`.
+
+        How many were recovered, of the `limit` first ones behind the id `after`, and the id behind which
+        there may be more (None: there is none). The oldest come first. The schedule begins anew; the
+        attempts that were made stay in the log.
+        """
+        ...
+
     async def count_due(self, *, now: datetime, limit: int) -> int:
         """How many are due now, counted to `limit` at most."""
         ...

@@ -68,7 +68,9 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A delivery taken by this worker. Writes about it carry `epoch`; `attempts_made` came before."""
+    """A delivery taken by this worker. Writes about it carry `epoch`; `attempts_made` came before, since
+    the last recovery.
+    """
 
     key: str
     org: str

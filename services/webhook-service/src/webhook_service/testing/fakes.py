@@ -58,6 +58,7 @@ class _Row:
     due_at: datetime | None
     claimed: bool = False
     epoch: int = 0
+    forgiven: int = 0
 
 
 class InMemoryDeliveries:
@@ -111,7 +112,7 @@ class InMemoryDeliveries:
                 item = row.delivery
                 claims.append(
                     Claim(key, item.org, item.endpoint_id, item.event_id, item.event_type, item.campaign_id,
-                          item.body, row.epoch, len(item.attempts), item.created_at)
+                          item.body, row.epoch, len(item.attempts) - row.forgiven, item.created_at)
                 )  # fmt: skip
         return claims
 
@@ -160,6 +161,36 @@ class InMemoryDeliveries:
     def _settle(self, row: _Row, status: Status) -> None:
         row.delivery = replace(row.delivery, status=status, next_attempt_at=None)
         row.due_at, row.claimed = None, False
+
+    async def retry(self, endpoint_id: str, delivery_id: str, *, now: datetime) -> bool:
+        """Whether it was there and free."""
+        for row in self.rows.values():
+            item = row.delivery
+            if (item.endpoint_id, item.id) == (endpoint_id, delivery_id) and not row.claimed:
+                self._free(row, now)
+                return True
+        return False
+
+    async def recover(
+        self, endpoint_id: str, *, since: datetime, until: datetime, after: str | None, limit: int, now: datetime
+    ) -> tuple[int, str | None]:  # fmt: skip
+        """How many, and where to go on."""
+        found = [
+            row
+            for row in sorted(self.rows.values(), key=lambda row: row.delivery.id)
+            if row.delivery.endpoint_id == endpoint_id
+            and row.delivery.status in (Status.FAILED, Status.PARKED)
+            and since <= row.delivery.created_at < until
+            and (after is None or row.delivery.id > after)
+        ][:limit]
+        for row in found:
+            self._free(row, now)
+            row.forgiven = len(row.delivery.attempts)
+        return len(found), found[-1].delivery.id if len(found) == limit else None
+
+    def _free(self, row: _Row, now: datetime) -> None:
+        row.delivery = replace(row.delivery, status=Status.PENDING, next_attempt_at=now)
+        row.due_at, row.epoch = now, row.epoch + 1
 
     async def count_due(self, *, now: datetime, limit: int) -> int:
         """How many are due."""
