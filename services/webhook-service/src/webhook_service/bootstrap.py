@@ -57,6 +57,7 @@ class Wiring(ServiceWiring):
             targets=self.targets,
             secrets=self.secrets,
             idempotency=Idempotency(self.request_keys, self.transactions, self.own.idempotency_wait_seconds),
+            transactions=self.transactions,
             clock=self.clock,
         )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from prometheus_client.metrics import MetricWrapperBase
 from service_kit.settings import ServiceSettings
 from webhook_service import metrics
+from webhook_service.entrypoints.api import delivery_routes
 from webhook_service.entrypoints.api.routes import router
 from webhook_service.settings import Settings
 
@@ -23,7 +24,9 @@ def test_every_setting_is_listed():
 
 
 def test_every_route_is_listed():
-    for route in router.routes:
-        path = getattr(route, "path", "").replace("{webhook_id}", ":id")
+    for route in (*router.routes, *delivery_routes.router.routes):
+        path = (
+            getattr(route, "path", "").replace("{webhook_id}", ":id").replace("{delivery_id}", ":deliveryId")
+        )
         for method in getattr(route, "methods", ()):
             assert f"`{method} {path}" in README

@@ -121,7 +121,7 @@ def client(gateway: Stack, services: dict[str, StandIn]) -> Iterator[httpx.Clien
         ("/campaigns/camp_1/statistics?period=7d", "stats"),
         ("/conversions", "stats"),
         ("/t/token", "stats"),
-        ("/webhooks/wh_1/deliveries", "webhook"),
+        ("/webhooks/wh_1/deliveries/dlv_1/retry", "webhook"),
     ],
 )  # fmt: skip
 def test_each_path_reaches_its_owner_unchanged(client: httpx.Client, path: str, service: str) -> None:

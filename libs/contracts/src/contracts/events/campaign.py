@@ -134,6 +134,10 @@ class ExecutionSnapshot(Model):
         return self.bot_ids or ([self.bot_id] if self.bot_id else [])
 
 
+NOT_PUBLIC = frozenset({"snapshot", "audience"})
+"""Fields of campaign events that webhook subscribers do not see."""
+
+
 class CampaignEvent(EventData):
     """What every campaign event carries."""
 
@@ -148,9 +152,7 @@ class CampaignEvent(EventData):
 
     def public(self) -> dict[str, Any]:
         """What webhook subscribers see: no snapshot, no audience."""
-        return self.model_dump(
-            mode="json", by_alias=True, exclude={"snapshot", "audience"}, exclude_none=True
-        )
+        return self.model_dump(mode="json", by_alias=True, exclude=set(NOT_PUBLIC), exclude_none=True)
 
 
 class CampaignCreated(CampaignEvent):

@@ -78,6 +78,11 @@ class MongoDeliveries:
         rows = await self._rows.find(query).sort("id", -1).limit(limit).to_list(limit)
         return [delivery_from(row) for row in rows]
 
+    async def find(self, endpoint_id: str, delivery_id: str) -> Delivery | None:
+        """The delivery to this endpoint, or None."""
+        row = await self._rows.find_one({"endpointId": endpoint_id, "id": delivery_id})
+        return None if row is None else delivery_from(row)
+
     async def due(self, *, now: datetime, limit: int, except_endpoints: Sequence[str]) -> list[Due]:
         """Deliveries that may be taken, longest due first."""
         query: dict[str, Any] = {"status": Status.PENDING.value, "dueAt": {"$lte": now}}

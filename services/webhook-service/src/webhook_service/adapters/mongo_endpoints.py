@@ -13,6 +13,7 @@ from service_kit.mongo.transactions import session_of
 from service_kit.ports import Tx
 
 from webhook_service.domain.endpoint import DisabledReason, Endpoint, Secret
+from webhook_service.domain.errors import VersionConflict
 
 COLLECTION = "endpoints"
 
@@ -31,6 +32,21 @@ class MongoEndpoints:
     async def add(self, tx: Tx, endpoint: Endpoint) -> None:
         """Store a new endpoint."""
         await self._rows.insert_one(_row(endpoint), session=session_of(tx))
+
+    async def save(self, tx: Tx, endpoint: Endpoint, *, expected_version: int, enabled: bool) -> None:
+        """Store what its owner decides, if its version is still `expected_version`. Raises VersionConflict.
+
+        What the deliverer notes beside is left alone, unless it was switched on just now (`enabled`): then
+        it begins afresh.
+        """
+        afresh = {"disabledReason": None, "failingSince": None} if enabled else {}
+        changed = await self._rows.update_one(
+            {"_id": endpoint.id, "org": endpoint.org, "version": _stored(expected_version)},
+            {"$set": {**_owned(endpoint), **afresh, "version": endpoint.version}},
+            session=session_of(tx),
+        )
+        if changed.matched_count == 0:
+            raise VersionConflict
 
     async def find(self, org: str, endpoint_id: str) -> Endpoint | None:
         """The endpoint, or None when this organisation has no such one."""
@@ -113,8 +129,13 @@ def _endpoint(row: Document) -> Endpoint:
         disabled_reason=None if reason is None else DisabledReason(reason),
         failing_since=row.get("failingSince"),
         last_success_at=row.get("lastSuccessAt"),
-        version=row.get("version", 1),
+        version=row.get("version", 0),
     )
+
+
+def _stored(version: int) -> Any:
+    """What is stored of `version`: rows of before it was counted have none."""
+    return version if version else {"$in": [0, None]}
 
 
 def _secrets(row: Document) -> tuple[Secret, ...]:

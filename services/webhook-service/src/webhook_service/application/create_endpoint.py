@@ -9,6 +9,8 @@ from service_kit.ports import Transactions, Tx
 from webhook_service.application.endpoint_secrets import new_secret, seal_headers
 from webhook_service.application.ports import ApiPorts
 from webhook_service.domain.endpoint import Endpoint, Secret, secret_owner
+from webhook_service.domain.errors import HeaderRefused
+from webhook_service.domain.headers import MASK
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,13 @@ class Wish:
 async def create_endpoint(
     org: str, wish: Wish, *, ports: ApiPorts, transactions: Transactions
 ) -> tuple[Endpoint, str]:
-    """The stored endpoint and its secret in the clear, which is never shown again. Raises TargetRefused."""
+    """The stored endpoint and its secret in the clear, which is never shown again.
+
+    Raises TargetRefused, HeaderRefused.
+    """
+    masked = next((name for name, value in wish.headers.items() if value == MASK), None)
+    if masked is not None:
+        raise HeaderRefused(masked, "must have a value")
     await ports.targets.check(wish.url)
     endpoint_id = new_id("wh")
     secret = new_secret()

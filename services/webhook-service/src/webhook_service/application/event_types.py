@@ -3,6 +3,9 @@
 from contracts.catalogue import CATALOGUE
 from contracts.events.campaign import CampaignEvent
 
-EVENT_TYPES: tuple[str, ...] = tuple(
-    sorted(name for name, model in CATALOGUE.items() if issubclass(model, CampaignEvent))
-)
+CAMPAIGN_EVENTS: dict[str, type[CampaignEvent]] = {
+    name: model for name, model in sorted(CATALOGUE.items()) if issubclass(model, CampaignEvent)
+}
+EVENT_TYPES: tuple[str, ...] = tuple(CAMPAIGN_EVENTS)
+TEST_EVENT = "webhook.test"
+"""Sent on demand to one endpoint, whatever it subscribes to."""

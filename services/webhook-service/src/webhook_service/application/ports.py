@@ -7,7 +7,7 @@ from typing import Protocol
 
 from service_kit.clock import Clock
 from service_kit.idempotency.once import Idempotency
-from service_kit.ports import Tx
+from service_kit.ports import Transactions, Tx
 
 from webhook_service.domain.delivery import Answer, Attempt, Claim, Delivery, Due, Status
 from webhook_service.domain.endpoint import DisabledReason, Endpoint
@@ -19,6 +19,14 @@ class Endpoints(Protocol):
 
     async def add(self, tx: Tx, endpoint: Endpoint) -> None:
         """Store a new endpoint."""
+        ...
+
+    async def save(self, tx: Tx, endpoint: Endpoint, *, expected_version: int, enabled: bool) -> None:
+        """Store what its owner decides, if its version is still `expected_version`. Raises VersionConflict.
+
+        What the deliverer notes beside is left alone, unless it was switched on just now (`enabled`): then
+        it begins afresh.
+        """
         ...
 
     async def find(self, org: str, endpoint_id: str) -> Endpoint | None:
@@ -54,6 +62,10 @@ class Deliveries(Protocol):
         limit: int,
     ) -> list[Delivery]:  # fmt: skip
         """Deliveries to an endpoint, newest first, those with an id below `before`."""
+        ...
+
+    async def find(self, endpoint_id: str, delivery_id: str) -> Delivery | None:
+        """The delivery to this endpoint, or None."""
         ...
 
     async def due(self, *, now: datetime, limit: int, except_endpoints: Sequence[str]) -> list[Due]:
@@ -147,4 +159,5 @@ class ApiPorts:
     targets: Targets
     secrets: Secrets
     idempotency: Idempotency
+    transactions: Transactions
     clock: Clock

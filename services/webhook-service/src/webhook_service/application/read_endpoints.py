@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from webhook_service.application.ports import ApiPorts
 from webhook_service.domain.delivery import Delivery, Status
 from webhook_service.domain.endpoint import Endpoint
-from webhook_service.domain.errors import EndpointNotFound
+from webhook_service.domain.errors import DeliveryNotFound, EndpointNotFound
 
 
 async def find_endpoint(org: str, endpoint_id: str, *, ports: ApiPorts) -> Endpoint:
@@ -31,3 +31,14 @@ async def list_deliveries(
     )
     page = found[:limit]
     return page, page[-1].id if len(found) > limit else None
+
+
+async def find_delivery(
+    org: str, endpoint_id: str, delivery_id: str, *, ports: ApiPorts
+) -> tuple[Endpoint, Delivery]:
+    """The delivery and its endpoint. Raises EndpointNotFound, DeliveryNotFound."""
+    endpoint = await find_endpoint(org, endpoint_id, ports=ports)
+    delivery = await ports.deliveries.find(endpoint_id, delivery_id)
+    if delivery is None:
+        raise DeliveryNotFound
+    return endpoint, delivery

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+NO_CAMPAIGN = ""
+"""The campaign of an event that is of none, such as a test."""
+
 
 class Status(StrEnum):
     """Where a delivery stands."""

@@ -32,7 +32,7 @@ class Endpoint:
     `campaign_ids`: only these campaigns' events; empty: all. `secrets`: the newest first. `headers`: by name
     as it was given, each value encrypted. `ordered`: a campaign's events one at a time. `rate_limit`:
     requests a second; None: as fast as it goes. `disabled_reason`: None unless the service switched it off.
-    `failing_since`: the first failure since the last success. `version` counts changes by its owner.
+    `failing_since`: the first failure since the last success. `version` counts changes.
     """
 
     id: str

@@ -8,6 +8,8 @@ Source: RFC 9110, sections 5.1 and 5.5 (names are tokens, values visible ASCII w
 import re
 from collections.abc import Iterable
 
+MASK = "********"
+"""What is shown of every value. Sent back by PUT it means: as it is."""
 MAX_HEADERS = 20
 MAX_NAME_LENGTH = 100
 MAX_VALUE_LENGTH = 1_000

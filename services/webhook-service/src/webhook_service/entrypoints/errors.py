@@ -3,10 +3,23 @@
 from service_kit.api.answers import Answers
 from service_kit.errors import ServiceError
 
-from webhook_service.domain.errors import EndpointNotFound, TargetRefused
+from webhook_service.domain.errors import (
+    DeliveryNotFound,
+    DeliveryUnderWay,
+    EndpointDisabled,
+    EndpointNotFound,
+    PreconditionFailed,
+    TooManySecrets,
+    VersionConflict,
+)
 
 STATUSES: dict[type[ServiceError], int] = {
     EndpointNotFound: 404,
-    TargetRefused: 422,
+    DeliveryNotFound: 404,
+    EndpointDisabled: 409,
+    DeliveryUnderWay: 409,
+    TooManySecrets: 409,
+    VersionConflict: 409,
+    PreconditionFailed: 412,
 }
 answers = Answers(STATUSES)

@@ -10,6 +10,7 @@ from service_kit.testing.fakes import staged
 
 from webhook_service.domain.delivery import Attempt, Claim, Delivery, Due, Status
 from webhook_service.domain.endpoint import DisabledReason, Endpoint
+from webhook_service.domain.errors import VersionConflict
 from webhook_service.domain.retry import Verdict
 
 
@@ -22,6 +23,19 @@ class InMemoryEndpoints:
     async def add(self, tx: Tx, endpoint: Endpoint) -> None:
         """Stage a new endpoint."""
         staged(tx, lambda: self.rows.update({endpoint.id: endpoint}))
+
+    async def save(self, tx: Tx, endpoint: Endpoint, *, expected_version: int, enabled: bool) -> None:
+        """Stage what its owner decides."""
+        stored = self.rows.get(endpoint.id)
+        if stored is None or stored.version != expected_version:
+            raise VersionConflict
+        kept = replace(
+            endpoint,
+            disabled_reason=None if enabled else stored.disabled_reason,
+            failing_since=None if enabled else stored.failing_since,
+            last_success_at=stored.last_success_at,
+        )
+        staged(tx, lambda: self.rows.update({endpoint.id: kept}))
 
     async def find(self, org: str, endpoint_id: str) -> Endpoint | None:
         """The endpoint of this organisation."""
@@ -88,6 +102,11 @@ class InMemoryDeliveries:
             and (before is None or item.id < before)
         ]
         return sorted(found, key=lambda item: item.id, reverse=True)[:limit]
+
+    async def find(self, endpoint_id: str, delivery_id: str) -> Delivery | None:
+        """The delivery to this endpoint."""
+        found = (row.delivery for row in self.rows.values() if row.delivery.id == delivery_id)
+        return next((item for item in found if item.endpoint_id == endpoint_id), None)
 
     def _due(self, now: datetime) -> list[tuple[datetime, int, str]]:
         return sorted(

@@ -16,9 +16,6 @@ from webhook_service.domain.headers import (
     named_twice,
 )
 
-MASK = "********"
-"""What is shown of every value. Sent back by PUT it means: as it is."""
-
 
 def _checked(value: Any) -> Any:
     """`value`, if it is an object of names and values that all may be sent. Raises ValidationError."""

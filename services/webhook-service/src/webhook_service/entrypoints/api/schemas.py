@@ -1,18 +1,20 @@
 """Bodies in and out of /webhooks."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from contracts.envelope import UtcTime
 from pydantic import AfterValidator, Field, JsonValue
 from service_kit.api.envelope import Pagination, RequestModel, ResponseModel
-from service_kit.api.types import ClientId, Description, Text
+from service_kit.api.merge_patch import MergePatch, patch_schema
+from service_kit.api.types import ClientId, Description, ReadOnly, Text
 
 from webhook_service.application.create_endpoint import Wish
+from webhook_service.application.event_catalogue import EventTypeInfo
 from webhook_service.application.event_types import EVENT_TYPES
-from webhook_service.domain.delivery import Delivery, Status
 from webhook_service.domain.endpoint import ALL_EVENTS, DisabledReason, Endpoint
+from webhook_service.domain.headers import MASK
 from webhook_service.domain.target import MAX_URL_LENGTH
-from webhook_service.entrypoints.api.header_fields import MASK, HeadersIn
+from webhook_service.entrypoints.api.header_fields import HeadersIn
 
 
 def known_event(value: str) -> str:
@@ -62,6 +64,13 @@ class CreateWebhook(RequestModel):
         default=None, strict=True, ge=1, le=1_000, description="Requests a second at most; null: no limit."
     )
 
+    id: ReadOnly = None
+    disabled_reason: ReadOnly = None
+    failing_since: ReadOnly = None
+    last_success_at: ReadOnly = None
+    created_at: ReadOnly = None
+    updated_at: ReadOnly = None
+
     def wish(self) -> Wish:
         """What the owner decides."""
         return Wish(
@@ -74,6 +83,17 @@ class CreateWebhook(RequestModel):
             headers=self.headers,
             rate_limit=self.rate_limit,
         )
+
+
+class WebhookPatch(MergePatch):
+    """What shall change of a subscription; headers merge one by one."""
+
+    __get_pydantic_json_schema__ = classmethod(patch_schema(CreateWebhook))
+
+    def wish(self, stored: Endpoint) -> Wish:
+        """What the owner decides now. Raises RequestValidationError."""
+        shown = Webhook.of(stored).model_dump(mode="json", by_alias=True, exclude_none=True)
+        return self.over(shown, CreateWebhook).wish()
 
 
 class Webhook(ResponseModel):
@@ -142,66 +162,51 @@ class WebhookList(ResponseModel):
     pagination: Pagination
 
 
+class RotatedSecret(ResponseModel):
+    """A new signing secret: the only time that it is shown. The one before signs, too, until it expires."""
+
+    id: str
+    secret: str = Field(examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])
+    previous_expires_at: UtcTime
+
+    @classmethod
+    def of(cls, endpoint: Endpoint, secret: str) -> "RotatedSecret":
+        """What the admin sees."""
+        return cls.model_validate(
+            {"id": endpoint.id, "secret": secret, "previous_expires_at": endpoint.secrets[1].expires_at}
+        )
+
+
+class EventTypeOut(ResponseModel):
+    """An event type. `schema` (JSON Schema 2020-12) and `example` are of the whole body that is posted."""
+
+    type: str
+    description: str
+    subscribable: bool = Field(description="False: not for `events`; it is sent on demand.")
+    body_schema: dict[str, JsonValue] = Field(alias="schema")
+    example: dict[str, JsonValue]
+
+    @classmethod
+    def of(cls, info: EventTypeInfo) -> "EventTypeOut":
+        """What clients see."""
+        return cls.model_validate(
+            {
+                "type": info.type,
+                "description": info.description,
+                "subscribable": info.subscribable,
+                "schema": info.schema,
+                "example": info.example,
+            }
+        )
+
+
+class EventTypeList(ResponseModel):
+    """Every event type."""
+
+    event_types: list[EventTypeOut]
+
+
 class Deleted(ResponseModel):
     """It is gone."""
 
     message: str = "Webhook deleted successfully"
-
-
-class AttemptOut(ResponseModel):
-    """One request to the subscriber; `error` is null when it succeeded."""
-
-    at: UtcTime
-    status_code: int | None
-    duration_ms: int
-    error: str | None
-
-
-_SHOWN: dict[Status, Literal["pending", "succeeded", "failed"]] = {
-    Status.PENDING: "pending",
-    Status.PARKED: "pending",
-    Status.SUCCEEDED: "succeeded",
-    Status.FAILED: "failed",
-}
-"""A parked delivery is pending, without a next attempt."""
-
-
-class DeliveryOut(ResponseModel):
-    """One event for this subscription. `nextAttemptAt` is null when no attempt is planned."""
-
-    id: str
-    event: str
-    event_id: str
-    campaign_id: str
-    status: Literal["pending", "succeeded", "failed"]
-    attempts: list[AttemptOut]
-    next_attempt_at: UtcTime | None
-    response_body: str | None
-    created_at: UtcTime
-
-    @classmethod
-    def of(cls, delivery: Delivery) -> "DeliveryOut":
-        """What clients see."""
-        return cls(
-            id=delivery.id,
-            event=delivery.event_type,
-            event_id=delivery.event_id,
-            campaign_id=delivery.campaign_id,
-            status=_SHOWN[delivery.status],
-            attempts=[
-                AttemptOut(
-                    at=item.at, status_code=item.status_code, duration_ms=item.duration_ms, error=item.error
-                )
-                for item in delivery.attempts
-            ],
-            next_attempt_at=delivery.next_attempt_at,
-            response_body=delivery.response_body,
-            created_at=delivery.created_at,
-        )
-
-
-class DeliveryList(ResponseModel):
-    """A page of deliveries, newest first; `nextCursor` is null at the end."""
-
-    deliveries: list[DeliveryOut]
-    next_cursor: str | None

@@ -1,0 +1,114 @@
+"""The API on a real MongoDB, in process, on a clock that a test moves."""
+
+import base64
+import time
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from service_kit.crypto import SecretBox
+from service_kit.idempotency.mongo_keys import MongoIdempotencyKeys
+from service_kit.idempotency.once import Idempotency
+from service_kit.mongo.transactions import MongoTransactions
+from service_kit.testing.fakes import FixedClock
+from webhook_service.adapters.mongo_deliveries import MongoDeliveries
+from webhook_service.adapters.mongo_endpoints import MongoEndpoints
+from webhook_service.adapters.targets import NetworkTargets
+from webhook_service.application.ports import ApiPorts
+from webhook_service.domain.delivery import Attempt, Delivery, Status
+from webhook_service.domain.retry import Verdict
+from webhook_service.entrypoints.api.app import build_app
+from webhook_service.settings import Settings
+
+KEY = "k" * 32
+WEBHOOK = {
+    "url": "https://example.com/hooks",
+    "events": ["campaign.started", "campaign.completed"],
+    "description": "Été",
+}
+
+
+def token(role: str = "editor", org: str = "acme") -> dict[str, str]:
+    """The header of a caller."""
+    claims = {"iss": "campaigns", "aud": "campaigns-api", "sub": "u", "org": org, "role": role}
+    signed = jwt.encode({**claims, "exp": int(time.time()) + 60}, KEY, algorithm="HS256")
+    return {"Authorization": f"Bearer {signed}"}
+
+
+async def lookup(host: str, _port: int) -> list[str]:
+    names = {
+        "example.com": ["93.184.215.14"],
+        "other.example": ["93.184.215.15"],
+        "inside.example": ["10.0.0.1"],
+    }
+    if host not in names:
+        raise OSError("unknown")
+    return names[host]
+
+
+class Api:
+    """The client, and the parts behind it."""
+
+    def __init__(self, client: httpx.AsyncClient, ports: ApiPorts, database: Any, clock: FixedClock) -> None:
+        self.client, self.ports, self.clock = client, ports, clock
+        self.rows, self.request_keys = database["endpoints"], database["idempotency"]
+        self.webhook, self.token = WEBHOOK, token
+
+    async def create(self, **changes: Any) -> dict[str, Any]:
+        return await self.call("POST", "/webhooks", {**WEBHOOK, **changes})
+
+    async def call(
+        self, method: str, path: str, body: Any = None, *, role: str = "editor", status: int | None = None,
+        org: str = "acme", **headers: str,
+    ) -> dict[str, Any]:  # fmt: skip
+        """The answer's `data`, or its `error` when its `status` is one; 2xx unless `status` is given."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = await self.client.request(method, path, json=body, headers={**token(role, org), **named})
+        assert answer.status_code == status or (status is None and answer.is_success), answer.text
+        found: dict[str, Any] = answer.json()["data" if answer.is_success else "error"]
+        return found
+
+    async def put(self, *items: Delivery) -> None:
+        await self.ports.transactions.run(lambda tx: self.ports.deliveries.add(tx, items))
+
+    async def get(self, path: str, **params: Any) -> dict[str, Any]:
+        answer = await self.client.get(path, params=params, headers=token("viewer"))
+        assert answer.status_code == 200, answer.text
+        data: dict[str, Any] = answer.json()["data"]
+        return data
+
+    async def attempted(self, delivery: Delivery, status: Status, *, at: datetime) -> None:
+        """One attempt at it, after which it stands so."""
+        (claim,) = await self.ports.deliveries.claim([delivery.key], now=at, until=at + timedelta(seconds=45))
+        error = None if status is Status.SUCCEEDED else "answered 500"
+        attempt = Attempt(at, 500 if error else 200, 3, error)
+        await self.ports.deliveries.record(claim, attempt, Verdict(status, None, error), "text")
+
+
+@pytest.fixture
+async def api(mongo_client: Any, mongo_database: Any, now: datetime) -> AsyncIterator[Api]:
+    keys = "k1:" + base64.b64encode(bytes(32)).decode()
+    settings = Settings(
+        kafka_bootstrap_servers="localhost:1",
+        mongo_url="mongodb://localhost:1",
+        jwt_secret=KEY,
+        encryption_keys=keys,
+    )
+    deliveries = MongoDeliveries(mongo_database, record_seconds=1)
+    endpoints = MongoEndpoints(mongo_database)
+    await deliveries.prepare(retention_days=30)
+    await endpoints.prepare()
+    targets = NetworkTargets(allow_private=False, lookup=lookup, seconds=1)
+    box, clock, transactions = SecretBox(keys), FixedClock(now), MongoTransactions(mongo_client, timeout=10)
+    request_keys = MongoIdempotencyKeys(
+        mongo_database, clock=clock, lock_seconds=20, keep_seconds=60, wait_seconds=1, box=box
+    )
+    await request_keys.prepare()
+    idempotency = Idempotency(request_keys, transactions, release_seconds=1)
+    ports = ApiPorts(endpoints, deliveries, targets, box, idempotency, transactions, clock)
+    transport = httpx.ASGITransport(build_app(ports, settings))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:
+        yield Api(client, ports, mongo_database, clock)
