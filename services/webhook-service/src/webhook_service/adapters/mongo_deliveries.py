@@ -1,8 +1,8 @@
 """Deliveries in MongoDB, and their leases.
 
 `deliveries` {_id: `<endpointId>:<eventId>`, id, org, endpointId, eventId, type, campaignId, sequence, body,
-status, attempts[], forgiven, nextAttemptAt, dueAt, claim, epoch, responseBody, createdAt}. `forgiven`: how many
-of the attempts came before the last recovery, and do not count.
+status, attempts[], forgiven, nextAttemptAt, dueAt, claim, epoch, responseBody, createdAt}. `forgiven`: how
+many of the attempts came before the last recovery, and do not count.
 
 Mental model: `status: pending` with `dueAt` in the past is free. Taking it sets `claim` (a name that
 nobody else uses), moves `dueAt` to the lease's end and raises `epoch`, in one atomic update per document,
@@ -169,7 +169,8 @@ class MongoDeliveries:
         return changed.modified_count == 1
 
     async def recover(
-        self, endpoint_id: str, *, since: datetime, until: datetime, after: str | None, limit: int, now: datetime
+        self, endpoint_id: str, *, since: datetime, until: datetime, after: str | None, limit: int,
+        now: datetime,
     ) -> tuple[int, str | None]:  # fmt: skip
         """Begin afresh with what failed or was parked; see the port."""
         ended = {

@@ -98,7 +98,8 @@ class Deliveries(Protocol):
         ...
 
     async def recover(
-        self, endpoint_id: str, *, since: datetime, until: datetime, after: str | None, limit: int, now: datetime
+        self, endpoint_id: str, *, since: datetime, until: datetime, after: str | None, limit: int,
+        now: datetime,
     ) -> tuple[int, str | None]:  # fmt: skip
         """Begin afresh with what failed or was parked, of what was made from `since` until before `until`.
 

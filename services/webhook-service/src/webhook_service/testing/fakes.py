@@ -191,7 +191,8 @@ class InMemoryDeliveries:
         return False
 
     async def recover(
-        self, endpoint_id: str, *, since: datetime, until: datetime, after: str | None, limit: int, now: datetime
+        self, endpoint_id: str, *, since: datetime, until: datetime, after: str | None, limit: int,
+        now: datetime,
     ) -> tuple[int, str | None]:  # fmt: skip
         """How many, and where to go on."""
         found = [
