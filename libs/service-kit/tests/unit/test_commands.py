@@ -63,6 +63,25 @@ def test_without_a_known_command_the_usage_is_shown(
     assert "usage: python -m kit" in capsys.readouterr().err
 
 
+def test_a_parameter_of_a_command_is_an_argument_that_must_be_there(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ran: list[str] = []
+
+    def rebuild(campaign: str) -> None:
+        """Count again."""
+        ran.append(campaign)
+
+    run_command([rebuild], program="kit", arguments=["rebuild", "camp_1"])
+    for wrong in (["rebuild"], ["rebuild", "camp_1", "more"]):
+        with pytest.raises(SystemExit) as exit_:
+            run_command([rebuild], program="kit", arguments=wrong)
+        assert exit_.value.code == 2
+
+    assert ran == ["camp_1"]
+    assert "campaign" in capsys.readouterr().err
+
+
 def test_a_process_that_runs_collects_garbage_again() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
