@@ -206,6 +206,7 @@ async def test_unknown_paths_and_methods_wear_the_envelope():
         odd = await http.patch("/things")
     assert (lost.status_code, code_of(lost)) == (404, "NOT_FOUND")
     assert (odd.status_code, code_of(odd)) == (405, "METHOD_NOT_ALLOWED")
+    assert odd.headers["Allow"] == "DELETE, GET, POST"
 
 
 async def test_a_sane_request_id_is_kept_and_a_wild_one_is_not():

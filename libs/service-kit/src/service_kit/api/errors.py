@@ -125,12 +125,13 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
 def _allowed(request: Request) -> str:
     """Every method of the path: Starlette names only those of the first route that has it."""
     app: FastAPI = request.app
-    methods = (
-        getattr(route, "methods", None) or ()
-        for route in app.routes
-        if route.matches(request.scope)[0] is not Match.NONE
+    methods = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+    scopes = ((method, {**request.scope, "method": method}) for method in methods)
+    return ", ".join(
+        method
+        for method, scope in scopes
+        if any(route.matches(scope)[0] is Match.FULL for route in app.routes)
     )
-    return ", ".join(sorted({method for found in methods for method in found}))
 
 
 async def _on_deep_json(request: Request, _error: Exception) -> JSONResponse:
