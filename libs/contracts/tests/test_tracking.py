@@ -1,11 +1,12 @@
-"""Tokens of tracking links: read back by whoever has the key, refused when anything about them is not ours."""
+"""Tokens of tracking links, and click ids: read back by whoever has the key, refused when anything about them is not ours."""
 
 import base64
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from contracts.events.campaign import Button, FrozenMessage
 from contracts.ids import new_id
-from contracts.tracking import MAX_TOKEN, BadToken, Tracked, TrackingKeys, links_of
+from contracts.tracking import MAX_TOKEN, BadToken, Tracked, TrackedClick, TrackingKeys, links_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ KEYS = TrackingKeys(ONE)
 EXECUTION, CONTACT = new_id("exec"), new_id("con")
 LINK = links_of(FrozenMessage(id="m", content="", buttons=[[Button(text="a", url="https://a.example")]]))[0]
 TOKEN = KEYS.sign(Tracked(EXECUTION, LINK.link_id, CONTACT))
+AT = datetime(2026, 1, 1, 12, 0, 0, 7000, tzinfo=UTC)
+CLICK = KEYS.sign_click(TrackedClick(KEYS.read(TOKEN), AT))
 contact_ids = st.one_of(
     st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._~@-]{0,127}\Z"),
     st.builds(lambda: new_id("con")),
@@ -34,30 +37,55 @@ def test_a_token_of_our_own_ids_is_short() -> None:
     assert len(TOKEN) == 81
 
 
-@given(st.integers(0, len(TOKEN) * 8 - 1))
-def test_a_token_with_any_bit_flipped_is_refused(bit: int) -> None:
-    raw = bytearray(TOKEN.encode())
-    raw[bit // 8] ^= 1 << bit % 8
+@given(contact_ids, st.integers(0, 2**45).map(lambda us: datetime.fromtimestamp(us / 1000, UTC)))
+def test_a_click_id_says_whose_click_it_is_and_when_it_was(contact: str, at: datetime) -> None:
+    click = TrackedClick(Tracked(EXECUTION, LINK.link_id, contact), at)
+    click_id = KEYS.sign_click(click)
+    assert KEYS.read_click(click_id).tracked == click.tracked
+    assert timedelta(0) <= at - KEYS.read_click(click_id).at < timedelta(milliseconds=1)
+    assert len(click_id) <= MAX_TOKEN
+    assert set(click_id) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
+
+
+def test_a_link_is_no_click_and_a_click_is_no_link() -> None:
     with pytest.raises(BadToken):
-        KEYS.read(raw.decode("latin-1"))
+        KEYS.read_click(TOKEN)
+    with pytest.raises(BadToken):
+        KEYS.read(CLICK)
+
+
+@given(st.sampled_from([TOKEN, CLICK]), st.integers(0, len(TOKEN) * 8 - 1))
+def test_a_token_with_any_bit_flipped_is_refused(token: str, bit: int) -> None:
+    raw = bytearray(token.encode())
+    raw[bit // 8] ^= 1 << bit % 8
+    assert_refused(raw.decode("latin-1"))
 
 
 @given(st.one_of(st.text(max_size=600), st.text(max_size=200).map("k1.".__add__)))
 def test_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(BadToken):
-        KEYS.read(text)
+    assert_refused(text)
 
 
 @pytest.mark.parametrize("more", ["A", "=", "==", "\n", " ", "/../x", "?x", "."])
 def test_a_token_has_one_spelling(more: str) -> None:
-    for token in (TOKEN + more, more + TOKEN, TOKEN[:40] + more + TOKEN[40:], TOKEN[:-1]):
-        with pytest.raises(BadToken):
-            KEYS.read(token)
+    for one in (TOKEN, CLICK):
+        for token in (one + more, more + one, one[:40] + more + one[40:], one[:-1]):
+            assert_refused(token)
+
+
+def assert_refused(token: str) -> None:
+    with pytest.raises(BadToken):
+        KEYS.read(token)
+    with pytest.raises(BadToken):
+        KEYS.read_click(token)
 
 
 def test_a_rotated_key_reads_what_it_signed_until_it_is_taken_out() -> None:
     rotated = TrackingKeys(f"{TWO},{ONE}")
-    assert rotated.read(TOKEN).contact_id == CONTACT
+    assert rotated.read(TOKEN).contact_id == rotated.read_click(CLICK).tracked.contact_id == CONTACT
+    assert rotated.sign_click(rotated.read_click(CLICK)).startswith("k2.")
+    with pytest.raises(BadToken):
+        TrackingKeys(TWO).read_click(CLICK)
     newer = rotated.sign(rotated.read(TOKEN))
     assert newer.startswith("k2.")
     for strangers, token in ((TrackingKeys(TWO), TOKEN), (KEYS, newer)):

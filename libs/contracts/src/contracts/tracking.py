@@ -7,12 +7,17 @@ that was mended has the links of both its lives, and what was sent before goes o
 
 `<key id>.<base64url(execution ‖ link ‖ contact ‖ mac)>`: ids of ours as the 16 bytes of their ULID, others
 as they are; the mac is half of an HMAC-SHA-256, which is what RFC 2104, section 5, asks for at least.
+
+A click id is such a token with the time of the click in it, and a purpose of its own, so that neither passes
+for the other. Who follows a link takes it along where the address has `CLICK_ID`, and the organisation's back
+end gives it back with a conversion.
 """
 
 import base64
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
 
@@ -22,10 +27,15 @@ from contracts.events.campaign import FrozenMessage
 from contracts.keys import read_keys
 
 MAX_TOKEN = 512
-"""Characters; no token is longer."""
+"""Characters; no token, and no click id, is longer."""
+CLICK_ID = "{{clickId}}"
+"""What a button's address may hold, once, behind its host; who follows it finds the click's id there."""
 _LINK_BYTES = 8
 _MAC_BYTES = 16
-_PURPOSE = b"tracking-link/1"
+_TIME_BYTES = 6
+_LINK_PURPOSE = b"tracking-link/1"
+_CLICK_PURPOSE = b"click-id/1"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ULID = 0
 """In the place of a length: a ULID follows."""
 
@@ -53,6 +63,14 @@ class Tracked:
     contact_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class TrackedClick:
+    """Who followed a link, and when (UTC, to the millisecond)."""
+
+    tracked: Tracked
+    at: datetime
+
+
 def links_of(message: FrozenMessage) -> Sequence[Link]:
     """The message's links, one for each button, row by row."""
     urls = (button.url for row in message.buttons for button in row)
@@ -77,17 +95,28 @@ class TrackingKeys:
 
     def sign(self, tracked: Tracked) -> str:
         """The token."""
-        body = b"".join(
-            (
-                _pack("exec_", tracked.execution_id),
-                bytes.fromhex(tracked.link_id),
-                _pack("con_", tracked.contact_id),
-            )
-        )
-        return f"{self._first}.{_encode(body + self._mac(self._first, body))}"
+        return self._signed(_LINK_PURPOSE, _body(tracked))
 
     def read(self, token: str) -> Tracked:
         """What the token says. Raises BadToken."""
+        tracked, _ = _tracked(self._verified(_LINK_PURPOSE, token))
+        return tracked
+
+    def sign_click(self, click: TrackedClick) -> str:
+        """The click's id: characters that stand in a URL as they are."""
+        milliseconds = (click.at - _EPOCH) // timedelta(milliseconds=1)
+        return self._signed(_CLICK_PURPOSE, _body(click.tracked) + milliseconds.to_bytes(_TIME_BYTES, "big"))
+
+    def read_click(self, click_id: str) -> TrackedClick:
+        """What the click id says. Raises BadToken."""
+        tracked, time = _tracked(self._verified(_CLICK_PURPOSE, click_id))
+        return TrackedClick(tracked, _EPOCH + timedelta(milliseconds=int.from_bytes(time, "big")))
+
+    def _signed(self, purpose: bytes, body: bytes) -> str:
+        return f"{self._first}.{_encode(body + self._mac(purpose, self._first, body))}"
+
+    def _verified(self, purpose: bytes, token: str) -> bytes:
+        """The body of a token of ours. Raises BadToken."""
         key_id, _, encoded = token.partition(".")
         if key_id not in self._keys or not token.isascii():
             raise BadToken
@@ -99,20 +128,30 @@ class TrackingKeys:
         if _encode(raw) != encoded:
             raise BadToken
         body, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
-        if not hmac.compare_digest(mac, self._mac(key_id, body)):
+        if not hmac.compare_digest(mac, self._mac(purpose, key_id, body)):
             raise BadToken
-        return _tracked(body)
+        return body
 
-    def _mac(self, key_id: str, body: bytes) -> bytes:
-        message = b".".join((_PURPOSE, key_id.encode(), body))
+    def _mac(self, purpose: bytes, key_id: str, body: bytes) -> bytes:
+        message = b".".join((purpose, key_id.encode(), body))
         return hmac.digest(self._keys[key_id], message, "sha256")[:_MAC_BYTES]
 
 
-def _tracked(body: bytes) -> Tracked:
-    """The parts of a body of ours."""
+def _body(tracked: Tracked) -> bytes:
+    return b"".join(
+        (
+            _pack("exec_", tracked.execution_id),
+            bytes.fromhex(tracked.link_id),
+            _pack("con_", tracked.contact_id),
+        )
+    )
+
+
+def _tracked(body: bytes) -> tuple[Tracked, bytes]:
+    """What a body of ours names, and what follows."""
     execution_id, rest = _unpack("exec_", body)
-    contact_id, _ = _unpack("con_", rest[_LINK_BYTES:])
-    return Tracked(execution_id, rest[:_LINK_BYTES].hex(), contact_id)
+    contact_id, more = _unpack("con_", rest[_LINK_BYTES:])
+    return Tracked(execution_id, rest[:_LINK_BYTES].hex(), contact_id), more
 
 
 def _encode(raw: bytes) -> str:

@@ -23,13 +23,21 @@ BAD_URLS = [
     "https://shop.example\\@evil.example", "https://user:pass@shop.example", "https://пример.рф", "https://shop.example/\t",
     "https://[::1", "https://shop.example:99999", "https://shop.example/" + "x" * 2048,
 ]  # fmt: skip
+BAD_BUTTON_URLS = [
+    *BAD_URLS, "https://{{clickId}}.example", "https://shop.example{{clickId}}", "https://{{clickId}}/", "{{clickId}}://shop.example/",
+    "https://shop.example:{{clickId}}/", "https://{{clickId}}@shop.example/", "https://?{{clickId}}", "https:///{{clickId}}",
+    "https://shop.example/{{clickId}}/{{clickId}}", "https://shop.example/{{clickid}}", "https://shop.example/{{clickId|x}}",
+    "https://shop.example/{{ clickId }}", "https://shop.example/{{{clickId}}}", "https://shop.example/{clickId}",
+    "https://shop.example/{{clickId}}?n={{firstName}}", "https://shop.example/{{click{{clickId}}Id}}", "{{clickId}}",
+]  # fmt: skip
 BAD_PARTS: list[tuple[str, Any]] = [
     ("media.type", {"media": {"url": GOOD_URL}}),
     ("media.type", {"media": {"type": "sticker", "url": GOOD_URL}}),
     ("media.url", {"media": {"type": "photo"}}),
     ("media.url", {"media": {"type": "photo", "url": "http://shop.example/a.jpg"}}),
     *(("media.url", {"media": {"type": "video", "url": url}}) for url in BAD_URLS),
-    *(("buttons.0.0.url", {"buttons": [[{"text": "a", "url": url}]]}) for url in BAD_URLS),
+    *(("buttons.0.0.url", {"buttons": [[{"text": "a", "url": url}]]}) for url in BAD_BUTTON_URLS),
+    ("media.url", {"media": {"type": "photo", "url": "https://cdn.example/a.jpg?c={{clickId}}"}}),
     ("buttons.0.0.url", {"buttons": [[{"text": "a"}]]}),
     ("buttons.0.0.callbackData", {"buttons": [[{"text": "a", "url": GOOD_URL, "callbackData": "x"}]]}),
     ("buttons.0.1.text", {"buttons": [[{"text": "a", "url": GOOD_URL}, {"url": GOOD_URL}]]}),

@@ -18,7 +18,14 @@ async def test_media_and_buttons_are_shown_changed_emptied_and_copied_with_a_clo
 ) -> None:
     parts = {
         "media": {"type": "video", "url": "https://cdn.example/a.mp4"},
-        "buttons": [[{"text": "Shop, {{firstName|friend}}", "url": "http://shop.example/?a=1&b=[2]#c"}]],
+        "buttons": [
+            [
+                {
+                    "text": "Shop, {{firstName|friend}}",
+                    "url": "http://shop.example/?a=1&b=[2]&click={{clickId}}#c",
+                }
+            ]
+        ],
     }
     template = (await api.post("/templates", json={"name": "T", "content": "Hi", **parts})).json()["data"]
     path = f"/templates/{template['id']}"

@@ -11,6 +11,7 @@ from service_kit.process import Part, api_part, run_process
 from service_kit.settings import load_settings
 from service_kit.wired_process import WiredProcess
 
+from stats_service.adapters.link_machines import LinkMachines
 from stats_service.adapters.mongo_links import MongoLinks
 from stats_service.application.follow_link import follow_link
 from stats_service.application.get_statistics import get_statistics
@@ -20,7 +21,7 @@ from stats_service.domain.numbers import Overview, Performance
 from stats_service.entrypoints.api.statistics import EXAMPLES, statistics_router
 from stats_service.entrypoints.api.tracking import tracking_router
 from stats_service.entrypoints.errors import STATUSES
-from stats_service.metrics import CLICKS
+from stats_service.metrics import CLICKS, FOLLOWED
 from stats_service.settings import ApiSettings
 
 
@@ -60,6 +61,8 @@ def build_api(wiring: ApiWiring) -> FastAPI:
         keys=wiring.keys,
         links=wiring.links,
         clicks=wiring.clicks,
+        machines=LinkMachines(),
+        told=lambda result: FOLLOWED.labels(result=result).inc(),
         clock=wiring.clock,
         pause=asyncio.sleep,
     )

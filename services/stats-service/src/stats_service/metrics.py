@@ -21,4 +21,10 @@ CLICKS = Counter(
     "Clicks on tracking links, by what became of them: stored, lost.",
     ["result"],
 )
+FOLLOWED = Counter(
+    "campaigns_stats_links_followed_total",
+    "Requests for links: click; nobody's (machine, prefetch, head); no link of ours (refused); or one "
+    "whose execution was not heard of (not_known).",
+    ["result"],
+)
 ANNOUNCED = Counter("campaigns_stats_announced_total", "Announcements of a campaign's statistics.")

@@ -1,17 +1,19 @@
 """Who follows a tracking link is sent on to where the campaign's button leads, and nowhere else."""
 
 import base64
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from contracts.envelope import AnyEvent
-from contracts.tracking import Tracked, TrackingKeys
+from contracts.tracking import CLICK_ID, Tracked, TrackedClick, TrackingKeys
 from hypothesis import given
 from hypothesis import strategies as st
 from service_kit.errors import DependencyDown
 from service_kit.testing.fakes import FixedClock
-from stats_service.application.follow_link import LOOKS, follow_link
+from stats_service.adapters.link_machines import LinkMachines
+from stats_service.application.follow_link import LOOKS, Visitor, follow_link
 from stats_service.domain.errors import LinkNotFound
 from stats_service.domain.facts import FrozenLink
 
@@ -20,7 +22,9 @@ STRANGER = TrackingKeys(f"k1:{base64.b64encode(b'2' * 32).decode()}")
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LINK = FrozenLink("exec_1", "ab" * 8, "camp_1", "acme", "msg_1", 2, "https://shop.example/?a=1#b")
 TOKEN = KEYS.sign(Tracked("exec_1", LINK.link, "con_1"))
+MACHINES = LinkMachines()
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Safari/604.1"
+PERSON = Visitor(PHONE)
 
 
 class World:
@@ -31,6 +35,7 @@ class World:
         self.from_look = from_look
         self.looks = 0
         self.noted: list[AnyEvent] = []
+        self.told: list[str] = []
 
     async def get(self, execution: str, link: str) -> FrozenLink | None:
         self.looks += 1
@@ -43,15 +48,17 @@ class World:
     async def pause(self, seconds: float) -> None:
         assert seconds > 0
 
-    async def follow(self, token: str = TOKEN, user_agent: str = PHONE) -> str:
+    async def follow(self, token: str = TOKEN, visitor: Visitor = PERSON) -> str:
         return await follow_link(
-            token, user_agent, keys=KEYS, links=self, clicks=self, clock=FixedClock(NOW), pause=self.pause
-        )
+            token, visitor, keys=KEYS, links=self, clicks=self, machines=MACHINES, told=self.told.append,
+            clock=FixedClock(NOW), pause=self.pause,
+        )  # fmt: skip
 
 
 async def test_a_click_leads_to_the_buttons_address_and_is_told() -> None:
     world = World()
     assert await world.follow() == "https://shop.example/?a=1#b"
+    assert world.told == ["click"]
     [event] = world.noted
     assert (event.type, event.subject, event.orgid, event.time) == (
         "engagement.clicked",
@@ -73,36 +80,52 @@ async def test_each_click_is_an_event_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "machine",
-    ["TelegramBot (like TwitterBot)", "WhatsApp/2.23", "facebookexternalhit/1.1", "Googlebot/2.1", "Twitterbot/1.0",
-     "Mozilla/5.0 (compatible; bingbot/2.0)", "SkypeUriPreview Preview/0.5", "curl/8.5.0"],
-)  # fmt: skip
-async def test_a_machine_that_looks_at_a_link_is_sent_on_and_is_nobodys_click(machine: str) -> None:
-    world = World()
-    assert await world.follow(user_agent=machine) == LINK.url
-    assert world.noted == []
-
-
-@pytest.mark.parametrize(
-    "person", [PHONE, "", "Mozilla/5.0 (Linux; Android 14; CUBOT P80) Chrome/120 Mobile"]
+    ("visitor", "told"),
+    [
+        (Visitor("TelegramBot (like TwitterBot)"), "machine"),
+        (Visitor("curl/8.5.0", prefetch=True), "prefetch"),
+        (Visitor(PHONE, prefetch=True), "prefetch"),
+        (Visitor(PHONE, head=True), "head"),
+        (Visitor(PHONE, prefetch=True, head=True), "head"),
+    ],
 )
-async def test_a_person_is_a_click_whatever_the_phone_is_called(person: str) -> None:
+async def test_who_looks_at_a_link_for_somebody_is_sent_on_and_is_nobodys_click(
+    visitor: Visitor, told: str
+) -> None:
     world = World()
-    await world.follow(user_agent=person)
+    assert await world.follow(visitor=visitor) == LINK.url
+    assert (world.noted, world.told) == ([], [told])
+
+
+async def test_who_does_not_say_what_it_is_is_a_click() -> None:
+    world = World()
+    await world.follow(visitor=Visitor())
     assert len(world.noted) == 1
+
+
+@pytest.mark.parametrize("visitor", [Visitor(PHONE), Visitor("Twitterbot/1.0"), Visitor(PHONE, head=True)])
+async def test_where_the_address_has_its_place_the_click_takes_its_id_along(visitor: Visitor) -> None:
+    """For machines too: a person may go on from what was fetched for it."""
+    world = World(replace(LINK, url=f"https://shop.example/{CLICK_ID}?b=[2]#c"))
+    before, after = (await world.follow(visitor=visitor)).split("?")
+    assert after == "b=[2]#c"
+    click_id = before.removeprefix("https://shop.example/")
+    assert KEYS.read_click(click_id) == TrackedClick(Tracked("exec_1", LINK.link, "con_1"), NOW)
+    assert all(event.data.url == f"https://shop.example/{CLICK_ID}?b=[2]#c" for event in world.noted)
 
 
 @pytest.mark.parametrize(
     "token",
     ["https://evil.example", "//evil.example", "k1.https://evil.example", "", ".", "k1.", "../../etc/passwd",
      TOKEN[:-1], TOKEN + "A", TOKEN.upper(), TOKEN.replace("k1.", "k2."), TOKEN + "?url=https://evil.example",
-     STRANGER.sign(Tracked("exec_1", LINK.link, "con_1"))],
+     STRANGER.sign(Tracked("exec_1", LINK.link, "con_1")),
+     KEYS.sign_click(TrackedClick(Tracked("exec_1", LINK.link, "con_1"), NOW))],
 )  # fmt: skip
 async def test_what_is_no_token_of_ours_leads_nowhere_and_is_not_even_looked_up(token: str) -> None:
     world = World()
     with pytest.raises(LinkNotFound):
         await world.follow(token)
-    assert (world.looks, world.noted) == (0, [])
+    assert (world.looks, world.noted, world.told) == (0, [], ["refused"])
 
 
 @given(st.text(max_size=200))
@@ -122,4 +145,4 @@ async def test_a_link_of_another_execution_or_of_none_never_leads_to_this_ones(t
     world = World()
     with pytest.raises(DependencyDown):
         await world.follow(KEYS.sign(tracked))
-    assert (world.looks, world.noted) == (LOOKS, [])
+    assert (world.looks, world.noted, world.told) == (LOOKS, [], ["not_known"])

@@ -98,7 +98,7 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A button under a message; `text` may hold placeholders, `url` not."""
+    """A button under a message; `text` may hold placeholders, `url` only that of the click's id."""
 
     text: str
     url: str

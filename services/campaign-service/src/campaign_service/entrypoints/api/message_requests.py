@@ -41,7 +41,8 @@ class MediaIn(RequestModel):
 class ButtonIn(RequestModel):
     """A button that opens a URL, by way of a link that counts who follows it.
 
-    The text may hold placeholders, as the message's; the URL not.
+    The text may hold placeholders, as the message's; the URL only `{{clickId}}`, once, in its path, query or
+    fragment: the id of the click stands there when the link is followed, to be told with a conversion.
     """
 
     text: Label

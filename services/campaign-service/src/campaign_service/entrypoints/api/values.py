@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
+from contracts.tracking import CLICK_ID
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, PlainSerializer, StringConstraints
 from service_kit.api.types import Text
 
@@ -43,8 +44,15 @@ def _https(value: str) -> str:
     return _url(value, ("https",))
 
 
-def _http(value: str) -> str:
-    return _url(value, ("https", "http"))
+def _button(value: str) -> str:
+    """A URL that may have the click id's place, once, where it cannot change whose URL it is."""
+    before, _, after = value.partition(CLICK_ID)
+    if "{{" in before + after:
+        raise ValueError(f"must not hold placeholders, but {CLICK_ID} once")
+    if CLICK_ID in value and not re.search("://[^/?#]+[/?#]", before):
+        raise ValueError(f"must not hold {CLICK_ID} before the end of the host")
+    _url(before + after, ("https", "http"))
+    return value
 
 
 def _url(value: str, schemes: tuple[str, ...]) -> str:
@@ -83,5 +91,6 @@ Label = Annotated[Text, StringConstraints(min_length=1, max_length=100), AfterVa
 """The text of a button."""
 _Address = StringConstraints(min_length=8, max_length=2048)
 MediaUrl = Annotated[str, _Address, AfterValidator(_https), Field(json_schema_extra={"format": "uri"})]
-ButtonUrl = Annotated[str, _Address, AfterValidator(_http), Field(json_schema_extra={"format": "uri"})]
-"""Absolute URLs in ASCII without placeholders."""
+"""An absolute URL in ASCII without placeholders."""
+ButtonUrl = Annotated[str, _Address, AfterValidator(_button), Field(examples=["https://shop.example/sale"])]
+"""An absolute URL in ASCII without placeholders but `CLICK_ID`."""
