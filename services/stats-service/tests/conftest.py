@@ -1,13 +1,15 @@
 """In-memory stand-ins for the ports, and the messages that tests send."""
 
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from contracts.envelope import encode, new_event
+from contracts.events.audience import SegmentChanged
 from contracts.events.campaign import (
     AudienceDefinition,
     Button,
@@ -35,10 +37,23 @@ from stats_service.application.ports import (
     PositionMoved,
     Record,
 )
-from stats_service.domain.facts import CampaignSeen, FrozenLink, PriceSet
-from stats_service.domain.fold import Changes, ExecutionState, Known, ShardKey, ShardState
-from stats_service.domain.numbers import Counts, Numbers
+from stats_service.domain.dimensions import ALL
+from stats_service.domain.facts import FrozenLink, PriceSet, SegmentKey, SegmentNamed
+from stats_service.domain.states import (
+    CampaignState,
+    Cell,
+    Changes,
+    ExecutionKey,
+    ExecutionState,
+    Known,
+    Names,
+    Reached,
+    ShardKey,
+    ShardState,
+)
 
+K = TypeVar("K")
+V = TypeVar("V")
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NO_TOTALS = Totals(targeted=0, successful=0, failed=0, skipped=0, unknown=0)
@@ -50,13 +65,17 @@ class InMemoryStats:
 
     offsets: dict[Partition, int] = field(default_factory=dict)
     shards: dict[ShardKey, ShardState] = field(default_factory=dict)
-    executions: dict[str, ExecutionState] = field(default_factory=dict)
-    numbers: dict[str, Numbers] = field(default_factory=dict)
+    reached: dict[ShardKey, list[Reached]] = field(default_factory=dict)
+    executions: dict[ExecutionKey, ExecutionState] = field(default_factory=dict)
+    orgs: dict[str, str] = field(default_factory=dict)
+    cells: dict[str, Counter[Cell]] = field(default_factory=dict)
+    tasks: dict[str, Counter[str]] = field(default_factory=dict)
     revisions: dict[str, int] = field(default_factory=dict)
     told: dict[str, datetime] = field(default_factory=dict)
     dirty: set[str] = field(default_factory=set)
-    campaigns: dict[str, CampaignSeen] = field(default_factory=dict)
+    campaigns: dict[str, CampaignState] = field(default_factory=dict)
     prices: dict[str, PriceSet] = field(default_factory=dict)
+    segments: dict[SegmentKey, SegmentNamed] = field(default_factory=dict)
     repriced: set[str] = field(default_factory=set)
     links: dict[tuple[str, str], FrozenLink] = field(default_factory=dict)
 
@@ -76,39 +95,39 @@ class InMemoryStats:
             raise PositionMoved
         staged(tx, lambda: self.offsets.update({partition: after}))
 
-    async def known(self, tx: Tx, shards: Iterable[ShardKey], executions: Iterable[str]) -> Known:
+    async def known(self, tx: Tx, names: Names) -> Known:
         return Known(
-            {key: self.shards[key] for key in shards if key in self.shards},
-            {key: self.executions[key] for key in executions if key in self.executions},
+            versions=dict.fromkeys(names.campaigns, 0),
+            campaigns=_those(self.campaigns, names.campaigns),
+            shards=_those(self.shards, names.shards),
+            executions=_those(self.executions, names.executions),
+            prices=_those(self.prices, names.orgs),
+            segments=_those(self.segments, names.segments),
         )
 
-    async def apply(self, tx: Tx, changes: Changes) -> None:
-        staged(tx, lambda: self._apply(changes))
+    async def apply(self, tx: Tx, known: Known, changes: Changes) -> None:
+        staged(tx, lambda: self._apply(known, changes))
 
     async def get(self, execution: str, link: str) -> FrozenLink | None:
         return self.links.get((execution, link))
 
-    def _apply(self, changes: Changes) -> None:
+    def _apply(self, known: Known, changes: Changes) -> None:
         for link in changes.links:
             self.links.setdefault((link.execution, link.link), link)
         self.shards |= changes.shards
+        for key, groups in changes.reached.items():
+            self.reached.setdefault(key, []).extend(groups)
         self.executions |= changes.executions
-        for seen in changes.campaigns.values():
-            before = self.campaigns.get(seen.campaign)
-            if before is None or before.sequence < seen.sequence:
-                self.campaigns[seen.campaign] = replace(seen, org=before.org if before else seen.org)
-        for price in changes.prices.values():
-            known = self.prices.get(price.org, PriceSet(price.org, 0, 0))
-            if known.revision < price.revision:
-                self.prices[price.org] = price
-                if known.cost_per_message != price.cost_per_message:
-                    self.repriced.add(price.org)
-        for campaign, more in changes.numbers.items():
-            mine = self.numbers.setdefault(campaign, Numbers(org=more.org))
-            for part in ("sent", "delivered", "failed", "skipped", "unknown"):
-                setattr(mine.counts, part, getattr(mine.counts, part) + getattr(more.counts, part))
-            for part in ("total", "completed", "failed"):
-                setattr(mine.tasks, part, getattr(mine.tasks, part) + getattr(more.tasks, part))
+        self.campaigns |= changes.campaigns
+        self.segments |= changes.segments
+        self.prices |= changes.prices
+        for org, price in changes.prices.items():
+            if org not in known.prices or known.prices[org].cost_per_message != price.cost_per_message:
+                self.repriced.add(org)
+        for campaign, more in changes.books.items():
+            self.orgs.setdefault(campaign, more.org)
+            self.cells.setdefault(campaign, Counter()).update(more.cells)
+            self.tasks.setdefault(campaign, Counter()).update(more.tasks)
             self.revisions[campaign] = self.revisions.get(campaign, 0) + 1
             self.dirty.add(campaign)
 
@@ -116,8 +135,12 @@ class InMemoryStats:
         seen = self.campaigns.get(campaign)
         return None if seen is None else Owner(seen.org, seen.deleted)
 
-    async def counts(self, campaign: str) -> Counts:
-        return replace(self.numbers[campaign].counts) if campaign in self.numbers else Counts()
+    async def totals(self, campaign: str) -> Mapping[str, int]:
+        totals: Counter[str] = Counter(self.tasks.get(campaign, {}))
+        for cell, number in self.cells.get(campaign, {}).items():
+            if cell.line == ALL:
+                totals[cell.metric] += number
+        return totals
 
     async def due(self, before: datetime, limit: int) -> Sequence[str]:
         return [item for item in sorted(self.dirty) if self.told.get(item, EPOCH) <= before][:limit]
@@ -125,25 +148,28 @@ class InMemoryStats:
     async def take(self, tx: Tx, campaign: str, now: datetime) -> Announced | None:
         if campaign not in self.dirty:
             return None
-        numbers = self.numbers[campaign]
-        copy = Numbers(numbers.org, replace(numbers.counts), replace(numbers.tasks))
+        org = self.orgs[campaign]
         staged(tx, lambda: self._tell(campaign, now))
-        price = self.prices.get(numbers.org, PriceSet(numbers.org, 0, 0))
-        return Announced(campaign, self.revisions[campaign], copy, price.cost_per_message)
+        price = self.prices.get(org, PriceSet(org, 0, 0))
+        totals = await self.totals(campaign)
+        return Announced(campaign, org, self.revisions[campaign], totals, price.cost_per_message)
 
     async def changed(self, limit: int) -> Sequence[NewPrice]:
         return [NewPrice(org, self.prices[org].revision) for org in sorted(self.repriced)[:limit]]
 
     async def spread(self, price: NewPrice) -> None:
-        org = price.org
-        mine = [campaign for campaign, numbers in self.numbers.items() if numbers.org == org]
+        mine = [campaign for campaign, org in self.orgs.items() if org == price.org]
         self.revisions |= {campaign: self.revisions[campaign] + 1 for campaign in mine}
         self.dirty |= set(mine)
-        self.repriced.discard(org)
+        self.repriced.discard(price.org)
 
     def _tell(self, campaign: str, now: datetime) -> None:
         self.dirty.discard(campaign)
         self.told[campaign] = now
+
+
+def _those(kept: Mapping[K, V], keys: Iterable[K]) -> dict[K, V]:
+    return {key: kept[key] for key in keys if key in kept}
 
 
 @dataclass
@@ -308,6 +334,12 @@ def settings_event(cost_per_message: float, *, org: str = "acme", revision: int 
     )
 
 
+def segment_event(name: str, *, revision: int = 1, deleted: bool = False) -> bytes:
+    """`segment.changed`."""
+    data = SegmentChanged(segment_id="seg_a", name=name, revision=revision, changed_at=NOW, deleted=deleted)
+    return encode(new_event(data, source="execution-service", subject="acme/seg_a", org="acme", time=NOW))
+
+
 def changed(raw: bytes, path: str, value: Any) -> bytes:
     """`raw` with the field at the dotted `path` set to `value`."""
     body = json.loads(raw)
@@ -332,6 +364,7 @@ class Events:
     started: Callable[..., bytes] = started_event
     resumed: Callable[..., bytes] = resumed_event
     settings: Callable[..., bytes] = settings_event
+    segment: Callable[..., bytes] = segment_event
     changed: Callable[[bytes, str, Any], bytes] = changed
 
 

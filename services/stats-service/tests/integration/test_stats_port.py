@@ -12,16 +12,18 @@ from service_kit.clock import SystemClock
 from service_kit.mongo.transactions import MongoTransactions
 from service_kit.ports import Tx
 from service_kit.testing.fakes import InMemoryTransactions
+from stats_service.adapters.book_keys import book_of, day_key, line_and_time, line_of_total, total_key
 from stats_service.adapters.mongo_ledger import MongoLedger
 from stats_service.adapters.mongo_links import MongoLinks
 from stats_service.adapters.mongo_numbers import MongoNumbers
 from stats_service.adapters.mongo_positions import MongoPositions
-from stats_service.application.fold_batch import Batch, Folded, fold_batch
+from stats_service.application.fold_batch import Batch, Folded, ForeignFacts, fold_batch
 from stats_service.application.ports import NewPrice, Owner, Partition, PositionMoved
 from stats_service.application.read_fact import read_fact
+from stats_service.domain.dimensions import ALL, Kind, Line, Metric
 from stats_service.domain.facts import Fact
-from stats_service.domain.fold import Changes
-from stats_service.domain.numbers import Counts, Tasks
+from stats_service.domain.people import references
+from stats_service.domain.states import Cell, Changes, Known, Names, Task
 
 pytestmark = pytest.mark.integration
 
@@ -86,19 +88,18 @@ async def fold_each(store: Store, raws: list[bytes], first: int = 0) -> int:
     return counted
 
 
-async def tasks_told(store: Store) -> Tasks:
-    """The tasks of camp_1 as they are announced."""
+async def tasks_told(store: Store) -> tuple[int, int]:
+    """(total, failed) tasks of camp_1 as they are announced."""
     taken = await store.transactions.run(lambda tx: store.numbers.take(tx, "camp_1", NOW))
     assert taken is not None
-    tasks: Tasks = taken.numbers.tasks
-    return tasks
+    return taken.totals.get(Task.TOTAL, 0), taken.totals.get(Task.FAILED, 0)
 
 
 async def test_a_batch_counts_and_moves_the_position(store: Store, batch: Any) -> None:
     assert await store.fold(batch(0, 1, 2)) == Folded(counted=3)
     assert await store.positions.read(PARTITION) == 2
     assert await store.positions.all() == {PARTITION: 2}
-    assert await store.numbers.counts("camp_1") == Counts(sent=3, delivered=3)
+    assert await store.numbers.totals("camp_1") == {"sent": 3, "delivered": 3}
 
 
 def tally(minute: int, status: Any, count: int, code: str | None = None) -> TallyRow:
@@ -119,21 +120,22 @@ async def test_a_retry_takes_the_place_of_what_it_took_back(store: Store, events
         ],
     )
     await fold_each(store, [first, again, again, first])
-    assert await store.numbers.counts("camp_1") == Counts(sent=99, delivered=96, failed=3, unknown=1)
+    expected = {"sent": 99, "delivered": 96, "failed": 3, "unknown": 1}
+    assert await store.numbers.totals("camp_1") == expected
 
 
 async def test_a_replayed_batch_changes_nothing(store: Store, batch: Any) -> None:
     await store.fold(batch(0, 1, 2))
     assert await store.fold(batch(0, 1, 2)) == Folded(duplicates=3)
     assert await store.fold(batch(1, 2, 3, first=1)) == Folded(counted=1, duplicates=2)
-    assert (await store.numbers.counts("camp_1")).sent == 4
+    assert (await store.numbers.totals("camp_1"))["sent"] == 4
 
 
 async def test_the_same_windows_at_new_offsets_change_only_the_position(store: Store, batch: Any) -> None:
     await store.fold(batch(0, 1, 3))
     assert await store.fold(batch(3, 1, 2, first=3)) == Folded(counted=1, duplicates=2)
     assert await store.positions.read(PARTITION) == 5
-    assert (await store.numbers.counts("camp_1")).sent == 4
+    assert (await store.numbers.totals("camp_1"))["sent"] == 4
 
 
 async def test_a_batch_that_does_not_follow_the_position_is_refused(store: Store, batch: Any) -> None:
@@ -141,7 +143,7 @@ async def test_a_batch_that_does_not_follow_the_position_is_refused(store: Store
     with pytest.raises(PositionMoved):
         await store.fold(batch(5, first=5))
     assert await store.positions.read(PARTITION) == 0
-    assert (await store.numbers.counts("camp_1")).sent == 1
+    assert (await store.numbers.totals("camp_1"))["sent"] == 1
 
 
 async def test_a_stale_position_takes_everything_back(store: Store, batch: Any) -> None:
@@ -149,18 +151,20 @@ async def test_a_stale_position_takes_everything_back(store: Store, batch: Any) 
 
     async def work(tx: Tx) -> None:
         changes = Changes()
-        changes.of("camp_1", "acme").counts.sent += 100
-        await store.ledger.apply(tx, changes)
+        changes.book("camp_1", "acme").count(Cell(1, ALL, Metric.SENT), 100)
+        known = await store.ledger.known(tx, Names(campaigns={"camp_1"}))
+        await store.ledger.apply(tx, known, changes)
         await store.positions.move(tx, PARTITION, before=-1, after=9)
 
     with pytest.raises(PositionMoved):
         await store.transactions.run(work)
-    assert (await store.numbers.counts("camp_1")).sent == 1
+    assert (await store.numbers.totals("camp_1"))["sent"] == 1
 
 
 async def test_a_campaign_keeps_its_organisation_and_its_newest_name(store: Store, events: Any) -> None:
-    raws = [events.created(sequence=2), events.created(sequence=1), events.created(org="other", sequence=3)]
-    await fold_each(store, raws)
+    await fold_each(store, [events.created(sequence=2), events.created(sequence=1)])
+    with pytest.raises(ForeignFacts):
+        await fold_each(store, [events.created(org="other", sequence=3)], first=2)
     assert await store.numbers.owner_of("camp_1") == Owner("acme", deleted=False)
     assert await store.numbers.owner_of("camp_2") is None
 
@@ -182,36 +186,15 @@ async def test_a_deletion_erases_the_name_and_nothing_late_brings_it_back(
     assert "Secret" not in str(await mongo_database["campaigns"].find({}).to_list(None))
 
 
-async def test_a_campaign_that_was_stored_before_deletions_were_known_is_not_deleted(
-    mongo_database: Any,
-) -> None:
-    store = await _mongo(mongo_database)
-    await mongo_database["campaigns"].insert_one({"_id": "camp_1", "org": "acme", "name": "A", "sequence": 1})
-    assert await store.numbers.owner_of("camp_1") == Owner("acme", deleted=False)
-
-
 async def test_the_latest_end_of_an_execution_counts_alone(store: Store, events: Any) -> None:
     first, second = events.failed(5), events.failed(2, failed_at=LATER)
     await fold_each(store, [events.planned(8), first])
-    assert await tasks_told(store) == Tasks(total=8, failed=5)
+    assert await tasks_told(store) == (8, 5)
     assert await fold_each(store, [second, first, second], first=2) == 1
-    assert await tasks_told(store) == Tasks(total=8, failed=2)
+    assert await tasks_told(store) == (8, 2)
     done = events.completed(completed_at=LATER + timedelta(seconds=1))
     assert await fold_each(store, [done, second, done, events.planned(8)], first=5) == 1
-    assert await tasks_told(store) == Tasks(total=8, failed=0)
-
-
-async def test_an_end_that_was_stored_before_ends_had_a_time_counts_on_as_it_is(
-    mongo_database: Any, events: Any
-) -> None:
-    store = await _mongo(mongo_database)
-    stored = {"planned": True, "at": NOW}
-    await mongo_database["executions"].insert_many(
-        [{"_id": "exec_1", "ended": True, **stored}, {"_id": "exec_2", "ended": False, **stored}]
-    )
-    assert await fold_each(store, [events.failed(5), events.planned(8)]) == 0
-    assert await fold_each(store, [events.failed(3, execution_id="exec_2")], first=2) == 1
-    assert await tasks_told(store) == Tasks(failed=3)
+    assert await tasks_told(store) == (8, 0)
 
 
 async def test_a_failure_is_remembered_until_the_execution_completes(
@@ -237,7 +220,7 @@ async def test_the_mark_is_taken_once_and_set_again_by_new_numbers(store: Store,
     await store.fold(batch(0, 1))
     assert list(await store.numbers.due(NOW, 10)) == ["camp_1"]
     taken = await take(NOW)
-    assert (taken.revision, taken.numbers.org, taken.numbers.counts.sent) == (1, "acme", 2)
+    assert (taken.revision, taken.org, taken.totals["sent"]) == (1, "acme", 2)
     assert await take(NOW) is None
     await store.fold(batch(2, first=2))
     assert list(await store.numbers.due(NOW - timedelta(seconds=1), 10)) == []
@@ -281,7 +264,7 @@ async def test_two_instances_that_fold_the_same_batches_at_once_count_them_once(
                     continue
 
     await asyncio.gather(*map(instance, stores))
-    assert await stores[0].numbers.counts("camp_1") == Counts(sent=40, delivered=40)
+    assert await stores[0].numbers.totals("camp_1") == {"sent": 40, "delivered": 40}
     assert await stores[0].positions.read(PARTITION) == 39
 
 
@@ -298,3 +281,112 @@ async def test_links_are_kept_once_for_every_life_of_an_execution_in_whatever_or
     assert (await store.links.get("exec_1", two.link)).url == "https://b.example"
     assert await store.links.get("exec_2", one.link) is None
     assert await store.links.get("exec_1", "00" * 8) is None
+
+
+async def test_every_line_has_its_totals_quarters_and_minutes(mongo_database: Any, events: Any) -> None:
+    store = await _mongo(mongo_database)
+    day, hour = 20_000, 20_000 * 24 + 13
+    minute = hour * 60 + 44
+    tally = [
+        TallyRow(
+            minute=minute,
+            message_id="msg/1",
+            variation_id="var_1",
+            status="successful",
+            count=5,
+            segments=[0],
+        ),
+        TallyRow(minute=minute + 1, message_id="msg/1", status="failed", error_code="USER_BLOCKED", count=2),
+    ]
+    await fold_each(store, [events.window(window, tally=tally, segment_ids=["seg_a"]) for window in range(2)])
+    book = book_of("camp_1", 0)
+    message = Line(Kind.MESSAGE, "msg/1", "var_1")
+    own, error = Line(Kind.MESSAGE, "msg/1"), Line(Kind.ERROR, "failed", "USER_BLOCKED")
+    ten, four = {"sent": 10, "delivered": 10}, {"sent": 4, "failed": 4}
+    segment = Line(Kind.SEGMENT, "seg_a")
+    totals = {ALL: ten | four | {"sent": 14}, message: ten, segment: ten, own: four, error: {"count": 4}}
+    rows = await mongo_database["totals"].find({}).to_list(None)
+    assert {line_of_total(row.pop("_id")): row for row in rows} == totals
+    rows = await mongo_database["days"].find({"_id": day_key(book, day, ALL)}).to_list(None)
+    [quarters] = [{name: row[name] for name in row if name != "_id"} for row in rows]
+    assert quarters == {"sent": {"54": 10, "55": 4}, "delivered": {"54": 10}, "failed": {"55": 4}}
+    rows = await mongo_database["hours"].find({}).to_list(None)
+    minutes = {line_and_time(row.pop("_id")): row for row in rows}
+    assert set(minutes) == {(line, hour) for line in totals}
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(hours=hour)
+    assert minutes[message, hour] == {"at": at, "sent": {"44": 10}, "delivered": {"44": 10}}
+
+
+async def test_whom_a_message_reached_is_kept_once_with_the_state_of_the_shard(
+    mongo_database: Any, events: Any
+) -> None:
+    store = await _mongo(mongo_database)
+    row = TallyRow(
+        minute=29_000_000,
+        message_id="msg_1",
+        status="successful",
+        count=2,
+        segments=[0],
+        contact_ids=["a", "b"],
+    )
+    bodies = [events.window(window, tally=[row], segment_ids=["seg_a"]) for window in (0, 1, 0)]
+    assert await fold_each(store, bodies) == 2
+    [shard] = await mongo_database["shards"].find({}).to_list(None)
+    group = {"minute": 29_000_000, "message": "msg_1", "variation": "", "segments": ["seg_a"]}
+    assert shard["reached"] == [group | {"contacts": references(["a", "b"])}] * 2
+    assert shard["windows"] == [[0, 1]]
+
+
+async def test_a_ledger_that_makes_a_book_anew_touches_nothing_else(mongo_database: Any, events: Any) -> None:
+    store = await _mongo(mongo_database)
+    await fold_each(store, [events.created(), events.window(0)])
+    before = await mongo_database["numbers"].find_one({"_id": "camp_1"})
+    again = MongoLedger(mongo_database, clock=SystemClock(), into={"camp_1": 1})
+    anew = Store(store.transactions, MongoPositions(mongo_database), again, store.numbers, store.links)
+    await fold_each(anew, [events.window(0), events.window(1), events.planned(3)], first=2)
+    assert await mongo_database["numbers"].find_one({"_id": "camp_1"}) == before
+    assert (await store.numbers.totals("camp_1"))["sent"] == 1
+    await mongo_database["numbers"].update_one({"_id": "camp_1"}, {"$set": {"version": 1}})
+    assert await store.numbers.totals("camp_1") == {"sent": 2, "delivered": 2, "tasksTotal": 3}
+    assert await fold_each(store, [events.window(1), events.window(2)], first=5) == 1
+    assert (await store.numbers.totals("camp_1"))["sent"] == 3
+
+
+async def test_a_book_that_is_swapped_meanwhile_makes_a_fold_repeat_and_write_to_the_new_one(
+    mongo_database: Any, batch: Any
+) -> None:
+    store = await _mongo(mongo_database)
+    await store.fold(batch(0))
+    swapped = False
+
+    class Swapping(MongoLedger):
+        async def known(self, tx: Tx, names: Names) -> Known:
+            nonlocal swapped
+            known = await super().known(tx, names)
+            if not swapped:
+                swapped = True
+                await mongo_database["numbers"].update_one({"_id": "camp_1"}, {"$set": {"version": 1}})
+            return known
+
+    ledger = Swapping(mongo_database, clock=SystemClock())
+    store = Store(store.transactions, store.positions, ledger, store.numbers, store.links)
+    await store.fold(batch(1, first=1))
+    assert await store.numbers.totals("camp_1") == {"sent": 1, "delivered": 1}
+    rows = await mongo_database["totals"].find({"_id": total_key(book_of("camp_1", 0), ALL)}).to_list(None)
+    assert [row["sent"] for row in rows] == [1]
+
+
+async def test_campaigns_segments_and_prices_are_kept_as_told(mongo_database: Any, events: Any) -> None:
+    store = await _mongo(mongo_database)
+    created = events.changed(events.created(), "data.audience", {"segments": ["seg_a"]})
+    created = events.changed(created, "data.budget", 12.5)
+    bodies = [created, events.started(), events.segment("Friends"), events.settings(0.5)]
+    await fold_each(store, bodies)
+    await fold_each(store, bodies, first=4)
+    campaign = await mongo_database["campaigns"].find_one({"_id": "camp_1"})
+    assert (campaign["org"], campaign["messages"]) == ("acme", [["msg_1", []]])
+    assert (campaign["budget"], campaign["segments"]) == (None, [])  # as the newest event says
+    segment = {"_id": "acme/seg_a", "name": "Friends", "revision": 1, "deleted": False}
+    assert await mongo_database["segments"].find({}).to_list(None) == [segment]
+    price = {"_id": "acme", "costPerMessage": 0.5, "currency": "EUR", "revision": 1, "dirty": True}
+    assert await mongo_database["prices"].find({}).to_list(None) == [price]

@@ -51,7 +51,7 @@ async def test_messages_are_counted_and_the_position_follows(
     rig: Rig, stats: Any, events: Any, records: Any, partition: Partition
 ) -> None:
     await rig.aggregator.take(partition, records([events.window(0), events.window(1)]))
-    assert (await stats.counts("camp_1")).sent == 2
+    assert (await stats.totals("camp_1"))["sent"] == 2
     assert stats.offsets[partition] == 1
 
 
@@ -62,7 +62,7 @@ async def test_a_replay_of_everything_changes_nothing(
     await rig.aggregator.take(partition, batch)
     await rig.aggregator.take(partition, batch)
     await rig.aggregator.take(partition, batch[2:])
-    assert (await stats.counts("camp_1")).sent == 4
+    assert (await stats.totals("camp_1"))["sent"] == 4
     assert stats.offsets[partition] == 3
 
 
@@ -71,8 +71,8 @@ async def test_an_event_published_twice_counts_once(
 ) -> None:
     await rig.aggregator.take(partition, records([events.window(0), events.window(0), events.planned(5)]))
     await rig.aggregator.take(partition, records([events.planned(5), events.window(0)], first=3))
-    assert (await stats.counts("camp_1")).sent == 1
-    assert stats.numbers["camp_1"].tasks.total == 5
+    assert (await stats.totals("camp_1"))["sent"] == 1
+    assert (await stats.totals("camp_1"))["tasksTotal"] == 5
 
 
 async def test_unreadable_messages_are_parked_and_the_rest_counts(
@@ -81,7 +81,7 @@ async def test_unreadable_messages_are_parked_and_the_rest_counts(
     broken = events.changed(events.window(), "data.window", "x")
     await rig.aggregator.take(partition, records([events.window(0), b"{", broken, events.window(1)]))
     assert [offset for offset, _ in rig.parked] == [1, 2]
-    assert (await stats.counts("camp_1")).sent == 2
+    assert (await stats.totals("camp_1"))["sent"] == 2
     assert stats.offsets[partition] == 3
 
 
@@ -92,7 +92,7 @@ async def test_what_the_consumer_skipped_is_read_from_the_log(
     topics_log.kept[partition] = everything
     await rig.aggregator.take(partition, everything[:2])
     await rig.aggregator.take(partition, [everything[9], everything[11]])
-    assert (await stats.counts("camp_1")).sent == 12
+    assert (await stats.totals("camp_1"))["sent"] == 12
     assert stats.offsets[partition] == 11
 
 
@@ -102,7 +102,7 @@ async def test_what_retention_took_is_passed_over(
     everything = records([events.window(number) for number in range(8)])
     topics_log.kept[partition], topics_log.start = everything, 5
     await rig.aggregator.take(partition, everything[7:])
-    assert (await stats.counts("camp_1")).sent == 3
+    assert (await stats.totals("camp_1"))["sent"] == 3
     assert stats.offsets[partition] == 7
 
 
@@ -116,7 +116,7 @@ async def test_a_dependency_that_is_away_is_waited_for_longer_than_any_number_of
 
     rig.before_fold = away
     await rig.aggregator.take(partition, records([events.window(0)]))
-    assert (await stats.counts("camp_1")).sent == 1
+    assert (await stats.totals("camp_1"))["sent"] == 1
     assert rig.parked == []
 
 
@@ -133,7 +133,7 @@ async def test_another_instance_that_was_faster_is_noticed(
     await other.aggregator.take(partition, batch[:1])
     rig.before_fold = moved
     await rig.aggregator.take(partition, batch)
-    assert (await stats.counts("camp_1")).sent == 2
+    assert (await stats.totals("camp_1"))["sent"] == 2
 
 
 async def test_the_one_fact_that_cannot_be_stored_is_found_and_parked(
@@ -147,5 +147,5 @@ async def test_the_one_fact_that_cannot_be_stored_is_found_and_parked(
     rig.before_fold = refuse
     await rig.aggregator.take(partition, records([events.window(number) for number in range(9)]))
     assert rig.parked == [(5, "ValueError")]
-    assert (await stats.counts("camp_1")).sent == 8
+    assert (await stats.totals("camp_1"))["sent"] == 8
     assert stats.offsets[partition] == 8

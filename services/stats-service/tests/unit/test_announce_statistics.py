@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 from contracts.events.statistics import StatisticsUpdated
+from service_kit.ports import Tx
 from service_kit.testing.fakes import FixedClock, InMemoryOutbox, InMemoryTransactions
 from stats_service.application.announce_statistics import announce_statistics
 from stats_service.application.read_fact import read_fact
-from stats_service.domain.fold import Known, fold
+from stats_service.domain.fold import fold
+from stats_service.domain.states import names_in
 
 
 class Rig:
@@ -22,16 +24,22 @@ class Rig:
 
     async def counts(self, window: int) -> None:
         """One more message is sent."""
-        fact = read_fact(self.events.window(window))
-        assert fact is not None
-        changes = fold([fact], Known(self.stats.shards, self.stats.executions))
-        await self.transactions.run(lambda tx: self.stats.apply(tx, changes))
+        await self.folds(self.events.window(window))
 
     async def prices(self, raw: bytes) -> None:
         """The organisation sets a price."""
+        await self.folds(raw)
+
+    async def folds(self, raw: bytes) -> None:
+        """An event is folded."""
         fact = read_fact(raw)
         assert fact is not None
-        await self.transactions.run(lambda tx: self.stats.apply(tx, fold([fact], Known())))
+
+        async def work(tx: Tx) -> None:
+            known = await self.stats.known(tx, names_in([fact]))
+            await self.stats.apply(tx, known, fold([fact], known))
+
+        await self.transactions.run(work)
 
     async def announce(self) -> int:
         return await announce_statistics(

@@ -1,5 +1,6 @@
 """A campaign's statistics: whose they are, and waiting for a young one."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,14 +8,14 @@ import pytest
 from contracts.ids import created_at, new_id
 from service_kit.testing.fakes import FixedClock
 from stats_service.application.get_statistics import get_statistics
+from stats_service.domain.dimensions import ALL, Metric
 from stats_service.domain.errors import CampaignNotFound
-from stats_service.domain.facts import CampaignSeen
-from stats_service.domain.numbers import Counts, Numbers
+from stats_service.domain.states import CampaignState, Cell
 
 
 def know(stats: Any, campaign: str, *, deleted: bool = False) -> None:
     """As if an event had told of the campaign."""
-    stats.campaigns[campaign] = CampaignSeen(campaign, "acme", "A", 1, deleted)
+    stats.campaigns[campaign] = CampaignState("acme", "A", 1, deleted)
 
 
 class Waiting:
@@ -73,7 +74,9 @@ async def test_the_numbers_of_a_known_campaign_are_answered_at_once(
     campaign: str, stats: Any, clock: FixedClock, waiting: Waiting
 ) -> None:
     know(stats, campaign)
-    stats.numbers[campaign] = Numbers("acme", Counts(sent=8, delivered=6, failed=2))
+    stats.cells[campaign] = Counter(
+        {Cell(0, ALL, Metric.SENT): 5, Cell(1, ALL, Metric.SENT): 3, Cell(1, ALL, Metric.DELIVERED): 6}
+    )
     totals, rates = await ask(campaign, stats, clock, waiting)
     assert (totals.messages_sent, totals.delivered, rates.delivery_rate) == (8, 6, 75.0)
     assert waiting.waited == 0
@@ -100,7 +103,7 @@ async def test_a_deleted_campaign_is_found_only_by_who_may_see_deleted_ones_and_
     campaign: str, stats: Any, clock: FixedClock, waiting: Waiting
 ) -> None:
     know(stats, campaign, deleted=True)
-    stats.numbers[campaign] = Numbers("acme", Counts(sent=8))
+    stats.cells[campaign] = Counter({Cell(0, ALL, Metric.SENT): 8})
     totals, _ = await ask(campaign, stats, clock, waiting, deleted_too=True)
     assert totals.messages_sent == 8
     with pytest.raises(CampaignNotFound):

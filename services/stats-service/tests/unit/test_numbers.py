@@ -1,35 +1,61 @@
 """What the numbers mean."""
 
 import pytest
-from stats_service.domain.facts import Outcome, TallyRow
-from stats_service.domain.numbers import Counts, overview, performance
+from stats_service.domain.dimensions import ALL, Kind, Line, Metric
+from stats_service.domain.facts import Outcome, TallyRow, WindowRecorded
+from stats_service.domain.fold import fold
+from stats_service.domain.numbers import overview, performance
+from stats_service.domain.states import Cell, Known
+
+MESSAGE = Line(Kind.MESSAGE, "msg_1", "var_1")
+
+
+def cells(*rows: TallyRow) -> dict[Cell, int]:
+    """What the rows count."""
+    fact = WindowRecorded("camp_1", "acme", "exec_1", 0, 0, shard_completed=False, rows=rows)
+    return fold([fact], Known()).books["camp_1"].cells
 
 
 @pytest.mark.parametrize(
-    ("outcome", "error", "sent", "delivered"),
+    ("outcome", "error", "metrics"),
     [
-        ("successful", None, 1, 1),
-        ("failed", "USER_BLOCKED", 1, 0),
-        ("failed", "TELEGRAM_ERROR", 1, 0),
-        ("failed", "MESSAGE_TOO_LONG", 0, 0),
-        ("failed", "NETWORK", 0, 0),
-        ("skipped", "MISSING_FIELD", 0, 0),
-        ("unknown", "DELIVERY_UNKNOWN", 0, 0),
+        ("successful", "", {"sent", "delivered"}),
+        ("failed", "USER_BLOCKED", {"sent", "failed"}),
+        ("failed", "TELEGRAM_ERROR", {"sent", "failed"}),
+        ("failed", "MESSAGE_TOO_LONG", {"failed"}),
+        ("failed", "NETWORK", {"failed"}),
+        ("skipped", "MISSING_FIELD", {"skipped"}),
+        ("unknown", "DELIVERY_UNKNOWN", {"unknown"}),
     ],
 )
-def test_sent_is_what_telegram_answered_definitely(
-    outcome: Outcome, error: str | None, sent: int, delivered: int
-) -> None:
-    counts = Counts()
-    counts.add(TallyRow(0, "msg_1", None, outcome, error, 1))
-    assert (counts.sent, counts.delivered) == (sent, delivered)
-    assert counts.delivered + counts.failed + counts.skipped + counts.unknown == 1
+def test_sent_is_what_telegram_answered_definitely(outcome: Outcome, error: str, metrics: set[str]) -> None:
+    counted = cells(TallyRow(0, "msg_1", "", outcome, error, 1))
+    assert {cell.metric for cell in counted if cell.line == ALL} == metrics
+    assert set(counted.values()) == {1}
+
+
+def test_a_row_counts_for_the_campaign_its_message_each_of_its_segments_and_its_error() -> None:
+    row = TallyRow(7, "msg_1", "var_1", "failed", "USER_BLOCKED", 3, segments=("seg_a", "seg_b"))
+    lines = [ALL, MESSAGE, Line(Kind.SEGMENT, "seg_a"), Line(Kind.SEGMENT, "seg_b")]
+    expected = {Cell(7, line, metric): 3 for line in lines for metric in (Metric.SENT, Metric.FAILED)}
+    error = Cell(7, Line(Kind.ERROR, "failed", "USER_BLOCKED"), Metric.COUNT)
+    assert cells(row) == expected | {error: 3}
+
+
+def test_rows_that_take_back_what_others_told_leave_nothing() -> None:
+    row = TallyRow(7, "msg_1", "var_1", "unknown", "DELIVERY_UNKNOWN", 3, segments=("seg_a",))
+    assert cells(row, row._replace(number=-3)) == {}
 
 
 def test_rates_are_percent_of_sent_with_one_decimal() -> None:
-    assert performance(overview(Counts(sent=8500, delivered=8200))).delivery_rate == 96.5
+    assert performance(overview({"sent": 8500, "delivered": 8200})).delivery_rate == 96.5
 
 
 def test_rates_are_zero_when_nothing_was_sent() -> None:
-    rates = performance(overview(Counts(skipped=3)))
+    rates = performance(overview({"skipped": 3}))
     assert (rates.delivery_rate, rates.read_rate, rates.click_rate, rates.conversion_rate) == (0, 0, 0, 0)
+
+
+def test_nothing_is_shown_below_zero() -> None:
+    totals = overview(dict.fromkeys(["sent", "delivered", "read", "clicked", "converted"], -1))
+    assert (totals.messages_sent, totals.delivered, totals.read, totals.clicked, totals.converted) == (0,) * 5

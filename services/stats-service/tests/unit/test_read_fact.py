@@ -9,12 +9,16 @@ from contracts.envelope import MalformedEvent
 from stats_service.application.read_fact import read_fact
 from stats_service.domain.facts import (
     CampaignSeen,
+    Definition,
     End,
     ExecutionEnded,
     ExecutionPlanned,
     PriceSet,
+    SegmentNamed,
+    TallyRow,
     WindowRecorded,
 )
+from stats_service.domain.people import references
 from stats_service.entrypoints.subscriptions import SUBSCRIPTIONS, TOPICS
 
 
@@ -27,6 +31,7 @@ def test_each_subscribed_event_becomes_the_fact_that_the_table_names(events: Any
         "campaign.created": events.created(),
         "campaign.deleted": events.deleted(),
         "settings.changed": events.settings(0.05),
+        "segment.changed": events.segment("Friends"),
     }
     for name, raw in raws.items():
         expected = next(fact for event, fact in SUBSCRIPTIONS.items() if issubclass(CATALOGUE[name], event))
@@ -43,11 +48,61 @@ def test_the_parts_of_each_fact_come_from_the_event(events: Any) -> None:
     assert read_fact(events.completed(completed_at=at)) == ExecutionEnded(
         "camp_1", "acme", "exec_1", completion
     )
-    assert read_fact(events.created(name="É", sequence=4)) == CampaignSeen("camp_1", "acme", "É", 4)
-    assert read_fact(events.settings(0.05, revision=4)) == PriceSet("acme", 0.05, 4)
+    assert read_fact(events.created(name="É", sequence=4)) == CampaignSeen(
+        "camp_1", "acme", "É", 4, definition=Definition(None, ())
+    )
+    assert read_fact(events.settings(0.05, revision=4)) == PriceSet("acme", 0.05, 4, "EUR")
+    assert read_fact(events.segment("Friends", revision=3, deleted=True)) == SegmentNamed(
+        "acme", "seg_a", "Friends", 3, deleted=True
+    )
     fact = read_fact(events.window(7, shard=2, shard_completed=True))
     assert isinstance(fact, WindowRecorded)
-    assert (fact.shard, fact.window, fact.shard_completed, fact.rows[0].count) == (2, 7, True, 1)
+    assert (fact.shard, fact.window, fact.shard_completed, fact.rows[0].number) == (2, 7, True, 1)
+
+
+def test_a_row_says_its_segments_by_id_and_whom_it_reached_by_reference(events: Any) -> None:
+    tally = [
+        {
+            "minute": 29_000_000,
+            "messageId": "msg_1",
+            "variationId": "var_1",
+            "status": "successful",
+            "count": 2,
+            "segments": [2, 0, 2],
+            "contactIds": ["contact_1", "contact_2"],
+        },
+        {"minute": 29_000_000, "messageId": "msg_1", "status": "failed", "errorCode": "X", "count": 1},
+    ]
+    fact = read_fact(
+        events.changed(events.window(segment_ids=["seg_c", "seg_b", "seg_a"]), "data.tally", tally)
+    )
+    assert isinstance(fact, WindowRecorded)
+    reached = references(["contact_1", "contact_2"])
+    assert fact.rows == (
+        TallyRow(29_000_000, "msg_1", "var_1", "successful", "", 2, ("seg_a", "seg_c"), reached),
+        TallyRow(29_000_000, "msg_1", "", "failed", "X", 1),
+    )
+
+
+def test_what_a_campaign_may_cost_its_segments_and_its_messages_come_with_the_events_that_tell_them(
+    events: Any,
+) -> None:
+    audience = {"segments": ["seg_a"]}
+    created = events.changed(events.created(), "data.audience", audience)
+    fact = read_fact(events.changed(created, "data.budget", 12.5))
+    assert isinstance(fact, CampaignSeen)
+    assert (fact.definition, fact.messages) == (Definition(12.5, ("seg_a",)), None)
+    started = events.changed(events.started(), "data.snapshot.audience", audience)
+    varied = [
+        {"id": "msg_1", "content": "Hi", "variations": [{"id": "var_1", "content": "Ho", "weight": 50}]}
+    ]
+    fact = read_fact(events.changed(started, "data.snapshot.messages", varied))
+    assert isinstance(fact, CampaignSeen)
+    assert (fact.definition, fact.messages) == (Definition(None, ("seg_a",)), (("msg_1", ("var_1",)),))
+    for raw in (events.resumed(), events.deleted()):
+        fact = read_fact(raw)
+        assert isinstance(fact, CampaignSeen)
+        assert (fact.definition, fact.messages) == (None, None)
 
 
 def test_the_links_of_an_execution_come_with_its_messages(events: Any) -> None:
@@ -115,6 +170,8 @@ def test_test_runs_and_unknown_types_count_nothing(events: Any) -> None:
         ("data.tally.0.count", 2**70),
         ("data.tally.0.count", 1.5),
         ("data.tally.0.minute", -1),
+        ("data.tally.0.segments", [1]),
+        ("data.tally.0.segments", [-1]),
         ("data.campaignId", None),
         ("orgid", 5),
         ("type", 5),

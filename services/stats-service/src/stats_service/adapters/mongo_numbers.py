@@ -1,36 +1,41 @@
-"""Reading the numbers in MongoDB: for answers, and for announcements.
+"""Reading totals in MongoDB (see `book_keys`): for answers, and for announcements."""
 
-prices     {_id: org, costPerMessage, revision, dirty}: written by MongoLedger
-"""
-
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from service_kit.mongo.client import Database, Document
+from service_kit.mongo.client import Database, Session
 from service_kit.mongo.transactions import session_of
 from service_kit.ports import Tx
 
+from stats_service.adapters.book_keys import NUMBERS, TOTALS, book_of, total_key
+from stats_service.adapters.mongo_registry import CAMPAIGNS, PRICES
 from stats_service.application.ports import Announced, NewPrice, Owner
-from stats_service.domain.numbers import Counts, Numbers, Tasks
+from stats_service.domain.dimensions import ALL
 
 
 class MongoNumbers:
     """The numbers of one database, as MongoLedger wrote them."""
 
     def __init__(self, database: Database) -> None:
-        self._numbers = database["numbers"]
-        self._campaigns = database["campaigns"]
-        self._prices = database["prices"]
+        self._numbers = database[NUMBERS]
+        self._totals = database[TOTALS]
+        self._campaigns = database[CAMPAIGNS]
+        self._prices = database[PRICES]
 
     async def owner_of(self, campaign: str) -> Owner | None:
         """Whose the campaign is; None while no event told of it."""
         row = await self._campaigns.find_one({"_id": campaign}, {"org": 1, "deleted": 1})
         return None if row is None else Owner(row["org"], row.get("deleted", False))
 
-    async def counts(self, campaign: str) -> Counts:
-        """The campaign's counts, zeros when there are none."""
-        row = await self._numbers.find_one({"_id": campaign})
-        return Counts() if row is None else _counts(row)
+    async def totals(self, campaign: str) -> Mapping[str, int]:
+        """The totals of the whole campaign, by metric; absent means 0."""
+        row = await self._numbers.find_one({"_id": campaign}, {"version": 1})
+        return {} if row is None else await self._all(campaign, row["version"], None)
+
+    async def _all(self, campaign: str, version: int, session: Session | None) -> Mapping[str, int]:
+        key = total_key(book_of(campaign, version), ALL)
+        row = await self._totals.find_one({"_id": key}, {"_id": 0}, session=session)
+        return row or {}
 
     async def due(self, before: datetime, limit: int) -> Sequence[str]:
         """Campaigns that are marked and were told of last at or before `before`."""
@@ -50,10 +55,10 @@ class MongoNumbers:
         )
         if taken.matched_count != 1:
             return None
-        tasks = Tasks(row["tasksTotal"], row["tasksCompleted"], row["tasksFailed"])
+        totals = await self._all(campaign, row["version"], session)
         price = await self._prices.find_one({"_id": row["org"]}, session=session)
         cost = price["costPerMessage"] if price else 0.0
-        return Announced(campaign, row["revision"], Numbers(row["org"], _counts(row), tasks), cost)
+        return Announced(campaign, row["org"], row["revision"], totals, cost)
 
     async def changed(self, limit: int) -> Sequence[NewPrice]:
         """Prices that not all campaigns of their organisations show yet."""
@@ -72,13 +77,3 @@ class MongoNumbers:
         )
         seen = {"_id": price.org, "revision": price.revision}
         await self._prices.update_one(seen, {"$set": {"dirty": False}})
-
-
-def _counts(row: Document) -> Counts:
-    return Counts(
-        sent=row["sent"],
-        delivered=row["delivered"],
-        failed=row["failed"],
-        skipped=row["skipped"],
-        unknown=row["unknown"],
-    )

@@ -8,7 +8,9 @@ from service_kit.clock import Clock
 from service_kit.ports import Outbox, Transactions, Tx
 
 from stats_service.application.ports import Announced, Announcements, Prices
+from stats_service.domain.dimensions import Metric
 from stats_service.domain.numbers import cost_of
+from stats_service.domain.states import Task
 
 SOURCE = "stats-service"
 
@@ -48,7 +50,7 @@ async def announce_statistics(
                     ),
                     source=SOURCE,
                     subject=campaign,
-                    org=taken.numbers.org,
+                    org=taken.org,
                     time=now,
                     event_id=f"{campaign}:statistics:{taken.revision}",
                 ),
@@ -63,12 +65,14 @@ async def announce_statistics(
 
 
 def _statistics(taken: Announced) -> CampaignStatistics:
-    tasks, counts = taken.numbers.tasks, taken.numbers.counts
+    def total(metric: str) -> int:
+        return max(taken.totals.get(metric, 0), 0)
+
     return CampaignStatistics(
-        total_tasks=tasks.total,
-        completed_tasks=tasks.completed,
-        failed_tasks=tasks.failed,
-        messages_sent=max(counts.sent, 0),
-        conversions_achieved=0,
-        total_cost=cost_of(counts.sent, taken.cost_per_message),
+        total_tasks=total(Task.TOTAL),
+        completed_tasks=total(Task.COMPLETED),
+        failed_tasks=total(Task.FAILED),
+        messages_sent=total(Metric.SENT),
+        conversions_achieved=total(Metric.CONVERTED),
+        total_cost=cost_of(total(Metric.SENT), taken.cost_per_message),
     )

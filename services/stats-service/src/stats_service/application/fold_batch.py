@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from service_kit.ports import Transactions, Tx
 
 from stats_service.application.ports import Ledger, Partition, PositionMoved, Positions
-from stats_service.domain.facts import ExecutionEnded, ExecutionPlanned, Fact, WindowRecorded
-from stats_service.domain.fold import ShardKey, fold
+from stats_service.domain.facts import Fact
+from stats_service.domain.fold import fold
+from stats_service.domain.states import names_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,12 @@ class Batch:
     last: int
     facts: Sequence[tuple[int, Fact]]
 
+    def without(self, offsets: Sequence[int]) -> "Batch":
+        """The same, but nothing that counts at `offsets`."""
+        gone = frozenset(offsets)
+        facts = [item for item in self.facts if item[0] not in gone]
+        return Batch(self.partition, self.first, self.last, facts)
+
 
 @dataclass(frozen=True, slots=True)
 class Folded:
@@ -31,13 +38,21 @@ class Folded:
     duplicates: int = 0
 
 
+class ForeignFacts(Exception):
+    """The facts at `offsets` speak of campaigns that belong to another organisation than theirs."""
+
+    def __init__(self, offsets: Sequence[int]) -> None:
+        super().__init__(f"foreign facts at {offsets}")
+        self.offsets = offsets
+
+
 async def fold_batch(
     batch: Batch, *, transactions: Transactions, positions: Positions, ledger: Ledger
 ) -> Folded:
     """Count what lies beyond the stored position and move it to the end of the batch.
 
     A batch that was folded before, by anybody, changes nothing. Raises PositionMoved when the position
-    is not where the batch could go on, or moves meanwhile.
+    is not where the batch could go on, or moves meanwhile; ForeignFacts, and then nothing was counted.
     """
 
     async def work(tx: Tx) -> Folded:
@@ -46,17 +61,14 @@ async def fold_batch(
             return Folded(duplicates=len(batch.facts))
         if stored < batch.first - 1:
             raise PositionMoved("the position is before the batch")
-        facts = [fact for offset, fact in batch.facts if offset > stored]
-        known = await ledger.known(tx, *_names(facts))
+        fresh = [item for item in batch.facts if item[0] > stored]
+        facts = [fact for _, fact in fresh]
+        known = await ledger.known(tx, names_in(facts))
         changes = fold(facts, known)
-        await ledger.apply(tx, changes)
+        if changes.foreign:
+            raise ForeignFacts([fresh[place][0] for place in changes.foreign])
+        await ledger.apply(tx, known, changes)
         await positions.move(tx, batch.partition, before=stored, after=batch.last)
         return Folded(changes.counted, changes.duplicates + len(batch.facts) - len(facts))
 
     return await transactions.run(work)
-
-
-def _names(facts: Sequence[Fact]) -> tuple[set[ShardKey], set[str]]:
-    shards = {ShardKey(fact.execution, fact.shard) for fact in facts if isinstance(fact, WindowRecorded)}
-    executions = {fact.execution for fact in facts if isinstance(fact, (ExecutionPlanned, ExecutionEnded))}
-    return shards, executions

@@ -5,7 +5,7 @@ from datetime import timedelta
 from contracts.ids import created_at
 from service_kit.clock import Clock
 
-from stats_service.application.ports import Campaigns, CountsReader, Pause
+from stats_service.application.ports import Campaigns, Pause, TotalsReader
 from stats_service.domain.errors import CampaignNotFound
 from stats_service.domain.numbers import Overview, Performance, overview, performance
 
@@ -20,7 +20,7 @@ async def get_statistics(
     org: str,
     deleted_too: bool,
     campaigns: Campaigns,
-    numbers: CountsReader,
+    numbers: TotalsReader,
     clock: Clock,
     pause: Pause,
 ) -> tuple[Overview, Performance]:
@@ -38,5 +38,5 @@ async def get_statistics(
         owner = await campaigns.owner_of(campaign)
     if owner is None or owner.org != org or (owner.deleted and not deleted_too):
         raise CampaignNotFound
-    totals = overview(await numbers.counts(campaign))
+    totals = overview(await numbers.totals(campaign))
     return totals, performance(totals)

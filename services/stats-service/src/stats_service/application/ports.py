@@ -1,6 +1,6 @@
 """What the use cases need of the world."""
 
-from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -9,8 +9,7 @@ from service_kit.errors import Retryable
 from service_kit.ports import Tx
 
 from stats_service.domain.facts import FrozenLink
-from stats_service.domain.fold import Changes, Known, ShardKey
-from stats_service.domain.numbers import Counts, Numbers
+from stats_service.domain.states import Changes, Known, Names
 
 
 class Partition(NamedTuple):
@@ -79,24 +78,25 @@ class Positions(Protocol):
 
 
 class Ledger(Protocol):
-    """The numbers, and the names of the facts that are in them."""
+    """The books of numbers, with the names of the facts that are in them."""
 
-    async def known(self, tx: Tx, shards: Iterable[ShardKey], executions: Iterable[str]) -> Known:
-        """What has been counted of these."""
+    async def known(self, tx: Tx, names: Names) -> Known:
+        """What was told before of these."""
         ...
 
-    async def apply(self, tx: Tx, changes: Changes) -> None:
-        """Store `changes`, and mark the campaigns whose numbers moved."""
+    async def apply(self, tx: Tx, known: Known, changes: Changes) -> None:
+        """Store `changes` of what was `known` in `tx`, and mark the campaigns that changed."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """A campaign's numbers as of `revision`, to be told, and what a message of its organisation costs."""
+    """A campaign's totals as of `revision`, by metric, to be told, and what a message of its `org` costs."""
 
     campaign: str
+    org: str
     revision: int
-    numbers: Numbers
+    totals: Mapping[str, int]
     cost_per_message: float = 0
 
 
@@ -155,11 +155,11 @@ class Links(Protocol):
         ...
 
 
-class CountsReader(Protocol):
+class TotalsReader(Protocol):
     """Reads numbers for answers."""
 
-    async def counts(self, campaign: str) -> Counts:
-        """The campaign's counts, zeros when there are none."""
+    async def totals(self, campaign: str) -> Mapping[str, int]:
+        """The totals of the whole campaign, by metric; absent means 0."""
         ...
 
 

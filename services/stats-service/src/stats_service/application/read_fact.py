@@ -1,12 +1,22 @@
 """From a message's bytes to a fact."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contracts.catalogue import decode, event_type
 from contracts.envelope import Envelope, MalformedEvent, UnknownEventType
-from contracts.events.campaign import CampaignDeleted, CampaignEvent, CampaignResumed, CampaignStarted
+from contracts.events.audience import SegmentChanged
+from contracts.events.campaign import (
+    AudienceDefinition,
+    CampaignCreated,
+    CampaignDeleted,
+    CampaignEvent,
+    CampaignResumed,
+    CampaignStarted,
+    CampaignUpdated,
+    ExecutionSnapshot,
+)
 from contracts.events.delivery import DeliveryRecorded, FastDelivery, FastTallyRow, decode_fast
 from contracts.events.execution import ExecutionCompleted, ExecutionFailed
 from contracts.events.execution import ExecutionPlanned as PlannedEvent
@@ -15,16 +25,20 @@ from contracts.tracking import links_of
 
 from stats_service.domain.facts import (
     CampaignSeen,
+    Definition,
     End,
     ExecutionEnded,
     ExecutionPlanned,
     Fact,
     FrozenLink,
+    Messages,
     Outcome,
     PriceSet,
+    SegmentNamed,
     TallyRow,
     WindowRecorded,
 )
+from stats_service.domain.people import references
 
 _OUTCOMES: dict[str, Outcome] = {
     "successful": "successful",
@@ -53,17 +67,13 @@ def read_fact(raw: bytes | None) -> Fact | None:
 def _other(event: Envelope[Any]) -> Fact | None:
     data = event.data
     if isinstance(data, CampaignEvent):
-        deleted = isinstance(data, CampaignDeleted)
-        return CampaignSeen(
-            data.campaign_id,
-            event.orgid,
-            name="" if deleted else data.name,
-            sequence=_sane(event.sequence or 0, "sequence"),
-            deleted=deleted,
-            links=tuple(_links(data, event.orgid)),
-        )
+        return _seen(data, event)
     if isinstance(data, SettingsChanged):
-        return PriceSet(event.orgid, data.cost_per_message, _sane(data.revision, "data.revision"))
+        revision = _sane(data.revision, "data.revision")
+        return PriceSet(event.orgid, data.cost_per_message, revision, data.currency)
+    if isinstance(data, SegmentChanged):
+        revision = _sane(data.revision, "data.revision")
+        return SegmentNamed(event.orgid, data.segment_id, data.name, revision, data.deleted)
     if not isinstance(data, (PlannedEvent, ExecutionCompleted, ExecutionFailed)) or data.test_mode:
         return None
     if isinstance(data, PlannedEvent):
@@ -73,11 +83,45 @@ def _other(event: Envelope[Any]) -> Fact | None:
     return ExecutionEnded(data.campaign_id, event.orgid, data.execution_id, _end(data))
 
 
-def _links(data: CampaignEvent, org: str) -> Iterator[FrozenLink]:
+def _seen(data: CampaignEvent, event: Envelope[Any]) -> CampaignSeen:
+    snapshot = data.snapshot if isinstance(data, (CampaignStarted, CampaignResumed)) else None
+    deleted = isinstance(data, CampaignDeleted)
+    return CampaignSeen(
+        data.campaign_id,
+        event.orgid,
+        name="" if deleted else data.name,
+        sequence=_sane(event.sequence or 0, "sequence"),
+        deleted=deleted,
+        links=tuple(_links(data, snapshot, event.orgid)),
+        definition=_definition(data, snapshot),
+        messages=_messages(snapshot),
+    )
+
+
+def _definition(data: CampaignEvent, snapshot: ExecutionSnapshot | None) -> Definition | None:
+    def of(budget: float | None, audience: AudienceDefinition) -> Definition:
+        return Definition(budget, tuple(audience.segments))
+
+    if snapshot is not None:
+        return of(snapshot.budget, snapshot.audience)
+    if isinstance(data, (CampaignCreated, CampaignUpdated)):
+        return of(data.budget, data.audience)
+    return None
+
+
+def _messages(snapshot: ExecutionSnapshot | None) -> Messages | None:
+    if snapshot is None:
+        return None
+    return tuple(
+        (message.id, tuple(variation.id for variation in message.variations)) for message in snapshot.messages
+    )
+
+
+def _links(data: CampaignEvent, snapshot: ExecutionSnapshot | None, org: str) -> Iterator[FrozenLink]:
     """Of the messages that an execution begins, or goes on, with."""
-    if not isinstance(data, (CampaignStarted, CampaignResumed)) or data.snapshot is None:
+    if snapshot is None or data.execution_id is None:
         return
-    for message in data.snapshot.messages:
+    for message in snapshot.messages:
         for link in links_of(message):
             yield FrozenLink(
                 execution=data.execution_id,
@@ -108,6 +152,7 @@ def _window(event: FastDelivery) -> WindowRecorded | None:
     data = event.data
     if data.test_mode:
         return None
+    segments = data.segment_ids
     return WindowRecorded(
         campaign=data.campaign_id,
         org=event.orgid,
@@ -115,11 +160,11 @@ def _window(event: FastDelivery) -> WindowRecorded | None:
         shard=_sane(data.shard, "data.shard"),
         window=_sane(data.window, "data.window"),
         shard_completed=data.shard_completed,
-        rows=tuple(_row(row) for row in data.tally),
+        rows=tuple([_row(row, segments) for row in data.tally]),
     )
 
 
-def _row(row: FastTallyRow) -> TallyRow:
+def _row(row: FastTallyRow, segments: Sequence[str]) -> TallyRow:
     outcome = _OUTCOMES.get(row.status)
     if outcome is None:
         raise MalformedEvent("data.tally.status: not an outcome")
@@ -128,11 +173,20 @@ def _row(row: FastTallyRow) -> TallyRow:
     return TallyRow(
         minute=_sane(row.minute, "data.tally.minute"),
         message=row.message_id,
-        variation=row.variation_id,
+        variation=row.variation_id or "",
         outcome=outcome,
-        error=row.error_code,
-        count=row.count,
+        error=row.error_code or "",
+        number=row.count,
+        segments=_segments(row.segments, segments) if row.segments else (),
+        contacts=references(row.contact_ids) if row.contact_ids else b"",
     )
+
+
+def _segments(places: Sequence[int], segments: Sequence[str]) -> tuple[str, ...]:
+    """The ids at `places`, each once and in one order, so that equal rows are told as equal."""
+    if min(places) < 0 or max(places) >= len(segments):
+        raise MalformedEvent("data.tally.segments: out of range")
+    return tuple(sorted({segments[place] for place in places}))
 
 
 def _sane(value: int, field: str) -> int:

@@ -1,21 +1,26 @@
 """What the aggregator learns from events, free of their wire form."""
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 Outcome = Literal["successful", "failed", "skipped", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class TallyRow:
-    """`count` messages with this outcome in this minute (UTC, minutes since the epoch)."""
+class TallyRow(NamedTuple):
+    """`number` messages with this outcome in this minute (UTC, minutes since the epoch).
+
+    `variation` and `error` are "" where there is none. `segments` are ids; `contacts` the references
+    (`domain.people`) of those that the message reached, one after the other.
+    """
 
     minute: int
     message: str
-    variation: str | None
+    variation: str
     outcome: Outcome
-    error: str | None
-    count: int
+    error: str
+    number: int
+    segments: tuple[str, ...] = ()
+    contacts: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +85,23 @@ class FrozenLink:
 
 
 @dataclass(frozen=True, slots=True)
+class Definition:
+    """What a campaign may cost, and the ids of its audience's segments."""
+
+    budget: float | None = None
+    segments: tuple[str, ...] = ()
+
+
+Messages: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
+"""A campaign's messages: (message id, ids of its variations)."""
+
+
+@dataclass(frozen=True, slots=True)
 class CampaignSeen:
     """A campaign as of `sequence`, its version. A deleted one has no name any more.
 
-    `links` are those of the messages that an execution was given with this version.
+    `definition` and `messages` are there when the event told them, `links` are those of the messages that an
+    execution was given with this version.
     """
 
     campaign: str
@@ -92,15 +110,43 @@ class CampaignSeen:
     sequence: int
     deleted: bool = False
     links: tuple[FrozenLink, ...] = ()
+    definition: Definition | None = None
+    messages: Messages | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PriceSet:
-    """What a message of `org` costs as of `revision` of its settings."""
+    """What a message of `org` costs as of `revision` of its settings, and in which currency."""
 
     org: str
     cost_per_message: float
     revision: int
+    currency: str = ""
 
 
-Fact: TypeAlias = WindowRecorded | ExecutionPlanned | ExecutionEnded | CampaignSeen | PriceSet
+class SegmentKey(NamedTuple):
+    """A segment of an organisation."""
+
+    org: str
+    segment: str
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentNamed:
+    """What a segment is called as of `revision`."""
+
+    org: str
+    segment: str
+    name: str
+    revision: int
+    deleted: bool = False
+
+    @property
+    def key(self) -> SegmentKey:
+        """The segment's name for ever."""
+        return SegmentKey(self.org, self.segment)
+
+
+CampaignFact: TypeAlias = WindowRecorded | ExecutionPlanned | ExecutionEnded | CampaignSeen
+"""What speaks of a campaign."""
+Fact: TypeAlias = CampaignFact | PriceSet | SegmentNamed

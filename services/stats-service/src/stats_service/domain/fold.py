@@ -1,150 +1,167 @@
 """Folding: a batch of facts and what is known already → what changes.
 
-Mental model: a fact has a name (a window of a shard; the planning of an execution; an end of one, by its
-time) and counts once for ever, whatever the batches and however often it is published. An execution that
-failed may be mended and end again: its latest end counts, in place of the one before. The names that
-were counted travel with the numbers, in the same transaction. Their size is bounded: a few ranges per
-shard, a flag and an end per execution.
+Mental model: facts are counted by name, see `states`, so any order and any batches give the same numbers. An
+execution that failed may be mended and end again: its latest end counts, in place of the one before. The rows
+of a batch's tallies are added up before they are counted for each line they belong to.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from stats_service.domain.dimensions import ALL, Kind, Line, Metric
 from stats_service.domain.facts import (
     CampaignSeen,
-    End,
     ExecutionEnded,
     ExecutionPlanned,
     Fact,
-    FrozenLink,
     PriceSet,
+    SegmentNamed,
     WindowRecorded,
 )
-from stats_service.domain.numbers import Counts, Numbers
-from stats_service.domain.windows import Ranges, with_window
+from stats_service.domain.numbers import LOCAL_ERRORS
+from stats_service.domain.states import (
+    BookChanges,
+    Cell,
+    Changes,
+    ExecutionKey,
+    ExecutionState,
+    Kin,
+    Known,
+    Reached,
+    ShardKey,
+    ShardState,
+    Task,
+    campaign_seen,
+)
+from stats_service.domain.windows import with_window
 
 
-class ShardKey(NamedTuple):
-    """A shard of an execution."""
-
-    execution: str
-    shard: int
-
-
-class MinuteKey(NamedTuple):
-    """What is counted per minute: a message's variation (None: the message's own text)."""
-
-    campaign: str
-    minute: int
-    message: str
-    variation: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ShardState:
-    """Which windows of a shard have been counted, and whether its completion has."""
-
-    windows: Ranges = ()
-    completed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutionState:
-    """Which facts of an execution have been counted: its planning, and the latest of its ends."""
-
-    planned: bool = False
-    end: End | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What has been counted of the shards and executions a batch speaks of; absent means nothing."""
-
-    shards: Mapping[ShardKey, ShardState] = field(default_factory=dict)
-    executions: Mapping[str, ExecutionState] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Changes:
-    """What a batch changes: new states (to be set), increments (to be added), links (to be kept)."""
-
-    shards: dict[ShardKey, ShardState] = field(default_factory=dict)
-    executions: dict[str, ExecutionState] = field(default_factory=dict)
-    campaigns: dict[str, CampaignSeen] = field(default_factory=dict)
-    links: list[FrozenLink] = field(default_factory=list)
-    prices: dict[str, PriceSet] = field(default_factory=dict)
-    numbers: dict[str, Numbers] = field(default_factory=dict)
-    minutes: dict[MinuteKey, Counts] = field(default_factory=dict)
-    counted: int = 0
-    duplicates: int = 0
-
-    def of(self, campaign: str, org: str) -> Numbers:
-        """The increments of `campaign`."""
-        return self.numbers.setdefault(campaign, Numbers(org=org))
-
-
-def fold(facts: Iterable[Fact], known: Known) -> Changes:
+def fold(facts: Sequence[Fact], known: Known) -> Changes:
     """What `facts` change, each counted once."""
     changes = Changes()
-    for fact in facts:
-        if isinstance(fact, WindowRecorded):
-            new = _window(fact, known, changes)
-        elif isinstance(fact, CampaignSeen):
-            new = _campaign(fact, changes)
-        elif isinstance(fact, PriceSet):
-            new = _price(fact, changes)
-        else:
-            new = _execution(fact, known, changes)
+    for place, fact in enumerate(facts):
+        if _is_foreign(fact, known, changes):
+            changes.foreign.append(place)
+            continue
+        new = _one(fact, known, changes)
         changes.counted += new
         changes.duplicates += not new
+    for book in changes.books.values():
+        _spread(book)
     return changes
 
 
+def _is_foreign(fact: Fact, known: Known, changes: Changes) -> bool:
+    """Whether another organisation speaks of a campaign than the one that it belongs to."""
+    if isinstance(fact, (PriceSet, SegmentNamed)):
+        return False
+    campaign = changes.campaigns.get(fact.campaign) or known.campaigns.get(fact.campaign)
+    return campaign is not None and campaign.org != fact.org
+
+
+def _one(fact: Fact, known: Known, changes: Changes) -> bool:
+    """Fold `fact`; whether it was new."""
+    if isinstance(fact, WindowRecorded):
+        return _window(fact, known, changes)
+    if isinstance(fact, CampaignSeen):
+        return _campaign(fact, known, changes)
+    if isinstance(fact, PriceSet):
+        return _price(fact, known, changes)
+    if isinstance(fact, SegmentNamed):
+        return _segment(fact, known, changes)
+    return _execution(fact, known, changes)
+
+
 def _window(fact: WindowRecorded, known: Known, changes: Changes) -> bool:
-    key = ShardKey(fact.execution, fact.shard)
+    key = ShardKey(fact.campaign, fact.execution, fact.shard)
     before = changes.shards.get(key) or known.shards.get(key) or ShardState()
     windows = with_window(before.windows, fact.window)
     if windows is None:
         return False
     changes.shards[key] = ShardState(windows, before.completed or fact.shard_completed)
-    numbers = changes.of(fact.campaign, fact.org)
-    numbers.tasks.completed += fact.shard_completed and not before.completed
-    for row in fact.rows:
-        numbers.counts.add(row)
-        minute = MinuteKey(fact.campaign, row.minute, row.message, row.variation)
-        changes.minutes.setdefault(minute, Counts()).add(row)
+    book = changes.book(fact.campaign, fact.org)
+    if fact.shard_completed and not before.completed:
+        book.shards(Task.COMPLETED, 1)
+    tally = book.tally
+    for minute, message, variation, outcome, error, number, segments, contacts in fact.rows:
+        kin = Kin(minute, message, variation, outcome, error, segments)
+        tally[kin] = tally.get(kin, 0) + number
+        if contacts:
+            reached = Reached(minute, message, variation, segments, contacts)
+            changes.reached.setdefault(key, []).append(reached)
     return True
+
+
+def _spread(book: BookChanges) -> None:
+    """Count the book's tally in the lines that it belongs to."""
+    for kin, number in book.tally.items():
+        if not number:
+            continue
+        metrics = _metrics(kin)
+        for line in _lines(kin):
+            for metric in metrics:
+                book.count(Cell(kin.minute, line, metric), number)
+        if kin.error:
+            line = Line(Kind.ERROR, kin.outcome, kin.error)
+            book.count(Cell(kin.minute, line, Metric.COUNT), number)
+    book.tally.clear()
+
+
+def _metrics(kin: Kin) -> tuple[Metric, ...]:
+    if kin.outcome == "successful":
+        return (Metric.SENT, Metric.DELIVERED)
+    if kin.outcome == "failed":
+        return (Metric.FAILED,) if kin.error in LOCAL_ERRORS else (Metric.SENT, Metric.FAILED)
+    return (Metric.SKIPPED,) if kin.outcome == "skipped" else (Metric.UNKNOWN,)
+
+
+def _lines(kin: Kin) -> Iterator[Line]:
+    yield ALL
+    yield Line(Kind.MESSAGE, kin.message, kin.variation)
+    for segment in kin.segments:
+        yield Line(Kind.SEGMENT, segment)
 
 
 def _execution(fact: ExecutionPlanned | ExecutionEnded, known: Known, changes: Changes) -> bool:
-    before = (
-        changes.executions.get(fact.execution) or known.executions.get(fact.execution) or ExecutionState()
-    )
+    key = ExecutionKey(fact.campaign, fact.execution)
+    before = changes.executions.get(key) or known.executions.get(key) or ExecutionState()
     if isinstance(fact, ExecutionPlanned):
         if before.planned:
             return False
-        changes.executions[fact.execution] = replace(before, planned=True)
-        changes.of(fact.campaign, fact.org).tasks.total += fact.shards
+        changes.executions[key] = replace(before, planned=True)
+        changes.book(fact.campaign, fact.org).shards(Task.TOTAL, fact.shards)
     else:
         if before.end is not None and fact.end <= before.end:
             return False
-        changes.executions[fact.execution] = replace(before, end=fact.end)
+        changes.executions[key] = replace(before, end=fact.end)
         counted = before.end.failed if before.end else 0
-        changes.of(fact.campaign, fact.org).tasks.failed += fact.end.failed - counted
+        changes.book(fact.campaign, fact.org).shards(Task.FAILED, fact.end.failed - counted)
     return True
 
 
-def _campaign(fact: CampaignSeen, changes: Changes) -> bool:
-    before = changes.campaigns.get(fact.campaign)
-    if before is None or before.sequence < fact.sequence:
-        changes.campaigns[fact.campaign] = fact
+def _campaign(fact: CampaignSeen, known: Known, changes: Changes) -> bool:
+    before = changes.campaigns.get(fact.campaign) or known.campaigns.get(fact.campaign)
+    after = campaign_seen(before, fact)
+    if after != before:
+        changes.campaigns[fact.campaign] = after
     changes.links += fact.links  # whatever the order: a link never changes
     return True
 
 
-def _price(fact: PriceSet, changes: Changes) -> bool:
-    before = changes.prices.get(fact.org)
-    if before is None or before.revision < fact.revision:
-        changes.prices[fact.org] = fact
+def _price(fact: PriceSet, known: Known, changes: Changes) -> bool:
+    before = changes.prices.get(fact.org) or known.prices.get(fact.org)
+    if before is not None and fact.revision <= before.revision:
+        return False
+    changes.prices[fact.org] = fact
+    return True
+
+
+def _segment(fact: SegmentNamed, known: Known, changes: Changes) -> bool:
+    key = fact.key
+    before = changes.segments.get(key) or known.segments.get(key)
+    if before is not None and fact.revision <= before.revision:
+        return False
+    # A segment that is gone keeps its last name: there are numbers under it.
+    name = fact.name or (before.name if before else "")
+    changes.segments[key] = replace(fact, name=name)
     return True

@@ -4,37 +4,14 @@
 failed before it reached Telegram, was skipped, or has an unknown outcome is not sent.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 
-from stats_service.domain.facts import TallyRow
+from stats_service.domain.dimensions import Metric
 
 LOCAL_ERRORS = frozenset({"MESSAGE_TOO_LONG", "MESSAGE_EMPTY", "MISSING_FIELD", "NETWORK"})
 """Error codes of failures that happened on our side: Telegram gave no answer."""
-
-
-@dataclass(slots=True)
-class Counts:
-    """Messages by outcome; `sent` is what Telegram answered definitely."""
-
-    sent: int = 0
-    delivered: int = 0
-    failed: int = 0
-    skipped: int = 0
-    unknown: int = 0
-
-    def add(self, row: TallyRow) -> None:
-        """Count `row`."""
-        if row.outcome == "successful":
-            self.delivered += row.count
-            self.sent += row.count
-        elif row.outcome == "failed":
-            self.failed += row.count
-            self.sent += 0 if row.error in LOCAL_ERRORS else row.count
-        elif row.outcome == "skipped":
-            self.skipped += row.count
-        else:
-            self.unknown += row.count
 
 
 def cost_of(sent: int, cost_per_message: float) -> float:
@@ -42,27 +19,9 @@ def cost_of(sent: int, cost_per_message: float) -> float:
     return float(max(sent, 0) * Fraction(repr(cost_per_message)))
 
 
-@dataclass(slots=True)
-class Tasks:
-    """Shards of a campaign's executions."""
-
-    total: int = 0
-    completed: int = 0
-    failed: int = 0
-
-
-@dataclass(slots=True)
-class Numbers:
-    """All numbers of one campaign, or an increment of them."""
-
-    org: str
-    counts: Counts = field(default_factory=Counts)
-    tasks: Tasks = field(default_factory=Tasks)
-
-
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """A campaign's totals. Engagements nobody recorded are 0."""
+    """A campaign's totals."""
 
     messages_sent: int
     delivered: int
@@ -82,10 +41,15 @@ class Performance:
     conversion_rate: float
 
 
-def overview(counts: Counts) -> Overview:
-    """The totals behind `counts`; no engagement has been recorded in them."""
+def overview(totals: Mapping[str, int]) -> Overview:
+    """The totals of the whole campaign, by metric."""
     return Overview(
-        messages_sent=counts.sent, delivered=counts.delivered, read=0, clicked=0, converted=0, revenue=0
+        messages_sent=max(totals.get(Metric.SENT, 0), 0),
+        delivered=max(totals.get(Metric.DELIVERED, 0), 0),
+        read=max(totals.get(Metric.READ, 0), 0),
+        clicked=max(totals.get(Metric.CLICKED, 0), 0),
+        converted=max(totals.get(Metric.CONVERTED, 0), 0),
+        revenue=0,
     )
 
 

@@ -19,7 +19,7 @@ from service_kit.kafka.consumer import RetryPolicy
 from service_kit.logging import get_logger
 from service_kit.mongo.client import is_unavailable
 
-from stats_service.application.fold_batch import Batch, Folded
+from stats_service.application.fold_batch import Batch, Folded, ForeignFacts
 from stats_service.application.ports import Log, Partition, Positions, Record
 from stats_service.application.read_fact import read_fact
 from stats_service.domain.facts import Fact
@@ -148,9 +148,14 @@ class Aggregator:
         await self._settle(batch, {record.offset: record for record in records})
 
     async def _settle(self, batch: Batch, records: dict[int, Record]) -> None:
-        """Fold `batch`; find and park the fact that cannot be stored, if there is one."""
+        """Fold `batch`; park foreign facts, and find the fact that cannot be stored, if there is one."""
         error = await self._attempt(batch)
         if error is None:
+            return
+        if isinstance(error, ForeignFacts):
+            for offset in error.offsets:
+                await self._give_up(records[offset], "foreign")
+            await self._settle(batch.without(error.offsets), records)
             return
         if not batch.facts:
             raise error
@@ -169,6 +174,8 @@ class Aggregator:
         for attempt in range(1, self._retry.max_attempts + 1):
             try:
                 folded = await self._fold(batch)
+            except ForeignFacts as error:
+                return error
             except Exception as error:
                 if is_waitable(error):
                     raise

@@ -1,0 +1,220 @@
+"""What is known of the facts that have been counted, and what a batch changes: in and out of the fold.
+
+Mental model: a fact has a name (a window of a shard; the planning of an execution; an end of one, by its
+time) and counts once for ever, whatever the batches and however often it is published. The names that were
+counted are kept beside the numbers, in the same book, and change in the same transaction. Their size is
+bounded: a few ranges per shard, a flag and an end per execution.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from stats_service.domain.dimensions import Line
+from stats_service.domain.facts import (
+    CampaignSeen,
+    Definition,
+    End,
+    ExecutionEnded,
+    ExecutionPlanned,
+    Fact,
+    FrozenLink,
+    Messages,
+    Outcome,
+    PriceSet,
+    SegmentKey,
+    SegmentNamed,
+    WindowRecorded,
+)
+from stats_service.domain.windows import Ranges
+
+NO_DEFINITION = Definition()
+
+
+class ShardKey(NamedTuple):
+    """A shard of an execution of a campaign."""
+
+    campaign: str
+    execution: str
+    shard: int
+
+
+class ExecutionKey(NamedTuple):
+    """An execution of a campaign."""
+
+    campaign: str
+    execution: str
+
+
+class Cell(NamedTuple):
+    """Where something is counted: a metric of a line in a minute (UTC, since the epoch)."""
+
+    minute: int
+    line: Line
+    metric: str
+
+
+class Kin(NamedTuple):
+    """What the rows of a tally that count in the same cells have in common."""
+
+    minute: int
+    message: str
+    variation: str
+    outcome: Outcome
+    error: str
+    segments: tuple[str, ...]
+
+
+class Reached(NamedTuple):
+    """Whom a message reached in a minute: references, one after the other, all in the same segments."""
+
+    minute: int
+    message: str
+    variation: str
+    segments: tuple[str, ...]
+    contacts: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ShardState:
+    """Which windows of a shard have been counted, and whether its completion has."""
+
+    windows: Ranges = ()
+    completed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionState:
+    """Which facts of an execution have been counted: its planning, and the latest of its ends."""
+
+    planned: bool = False
+    end: End | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignState:
+    """A campaign as the newest of its events tell it; `defined`, `frozen`: of definition and messages."""
+
+    org: str
+    name: str
+    sequence: int
+    deleted: bool = False
+    defined: int = -1
+    definition: Definition = NO_DEFINITION
+    frozen: int = -1
+    messages: Messages = ()
+
+
+class Task(StrEnum):
+    """What is counted of the shards of a campaign's executions: beside its totals, and by no time."""
+
+    TOTAL = "tasksTotal"
+    COMPLETED = "tasksCompleted"
+    FAILED = "tasksFailed"
+
+
+@dataclass(slots=True)
+class BookChanges:
+    """What a batch adds to a campaign's book. A campaign that has one is changed, even if by no number."""
+
+    org: str
+    tasks: dict[Task, int] = field(default_factory=dict)
+    tally: dict[Kin, int] = field(default_factory=dict)
+    cells: dict[Cell, int] = field(default_factory=dict)
+
+    def count(self, cell: Cell, number: int) -> None:
+        """Add `number` in `cell`."""
+        self.cells[cell] = self.cells.get(cell, 0) + number
+
+    def shards(self, task: Task, number: int) -> None:
+        """So many more shards are `task`."""
+        self.tasks[task] = self.tasks.get(task, 0) + number
+
+
+@dataclass(slots=True)
+class Names:
+    """What the facts of a batch speak of."""
+
+    campaigns: set[str] = field(default_factory=set)
+    shards: set[ShardKey] = field(default_factory=set)
+    executions: set[ExecutionKey] = field(default_factory=set)
+    orgs: set[str] = field(default_factory=set)
+    segments: set[SegmentKey] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was told before of the things a batch speaks of; absent means nothing.
+
+    `versions` are those of the campaigns' books, in which all this was found and where the changes belong.
+    """
+
+    versions: Mapping[str, int] = field(default_factory=dict)
+    campaigns: Mapping[str, CampaignState] = field(default_factory=dict)
+    shards: Mapping[ShardKey, ShardState] = field(default_factory=dict)
+    executions: Mapping[ExecutionKey, ExecutionState] = field(default_factory=dict)
+    prices: Mapping[str, PriceSet] = field(default_factory=dict)
+    segments: Mapping[SegmentKey, SegmentNamed] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a batch changes: new states (to be set), increments (to be added), links, contacts (to be kept).
+
+    `foreign` are the places of facts that another organisation than the campaign's told: not counted.
+    """
+
+    books: dict[str, BookChanges] = field(default_factory=dict)
+    shards: dict[ShardKey, ShardState] = field(default_factory=dict)
+    reached: dict[ShardKey, list[Reached]] = field(default_factory=dict)
+    executions: dict[ExecutionKey, ExecutionState] = field(default_factory=dict)
+    campaigns: dict[str, CampaignState] = field(default_factory=dict)
+    links: list[FrozenLink] = field(default_factory=list)
+    prices: dict[str, PriceSet] = field(default_factory=dict)
+    segments: dict[SegmentKey, SegmentNamed] = field(default_factory=dict)
+    foreign: list[int] = field(default_factory=list)
+    counted: int = 0
+    duplicates: int = 0
+
+    def book(self, campaign: str, org: str) -> BookChanges:
+        """What changes in the book of `campaign`."""
+        found = self.books.get(campaign)
+        if found is None:
+            found = self.books[campaign] = BookChanges(org)
+        return found
+
+
+def names_in(facts: Iterable[Fact]) -> Names:
+    """What `facts` speak of."""
+    names = Names()
+    for fact in facts:
+        if isinstance(fact, PriceSet):
+            names.orgs.add(fact.org)
+        elif isinstance(fact, SegmentNamed):
+            names.segments.add(fact.key)
+        else:
+            names.campaigns.add(fact.campaign)
+            if isinstance(fact, WindowRecorded):
+                names.shards.add(ShardKey(fact.campaign, fact.execution, fact.shard))
+            elif isinstance(fact, (ExecutionPlanned, ExecutionEnded)):
+                names.executions.add(ExecutionKey(fact.campaign, fact.execution))
+    return names
+
+
+def campaign_seen(before: CampaignState | None, fact: CampaignSeen) -> CampaignState:
+    """`before` with what `fact` tells that is newer; the organisation never changes."""
+    state = before or CampaignState(fact.org, fact.name, -1)
+    newer, defines = fact.sequence > state.sequence, fact.definition
+    redefined = defines is not None and fact.sequence > state.defined
+    refrozen = fact.messages is not None and fact.sequence > state.frozen
+    return CampaignState(
+        org=state.org,
+        name=fact.name if newer else state.name,
+        sequence=max(fact.sequence, state.sequence),
+        deleted=fact.deleted if newer else state.deleted,
+        defined=fact.sequence if redefined else state.defined,
+        definition=defines if defines and redefined else state.definition,
+        frozen=fact.sequence if refrozen else state.frozen,
+        messages=fact.messages if fact.messages is not None and refrozen else state.messages,
+    )
