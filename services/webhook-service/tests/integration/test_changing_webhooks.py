@@ -274,12 +274,14 @@ async def test_every_new_route_keeps_other_organisations_and_lower_roles_out(api
     one = f"/webhooks/{webhook}"
     routes = [
         ("PUT", one, "editor"), ("POST", f"{one}/rotate-secret", "admin"), ("POST", f"{one}/test", "editor"),
-        ("GET", f"{one}/deliveries/{item.id}", "viewer"),
+        ("GET", f"{one}/deliveries/{item.id}", "viewer"), ("POST", f"{one}/deliveries/{item.id}/retry", "editor"),
+        ("POST", f"{one}/recover", "editor"),
     ]  # fmt: skip
     below = {"admin": "editor", "editor": "viewer"}
     before = await api.rows.find_one({"_id": webhook})
     for method, path, role in routes:
-        body = {"description": "x"} if method == "PUT" else None
+        body = {"description": "x"} if method == "PUT" else {"since": "2026-01-01T00:00:00Z"}
+        body = body if method == "PUT" or path.endswith("recover") else None
         assert (await api.client.request(method, path, json=body)).status_code == 401
         assert (await api.call(method, path, body, role="admin", org="other", status=404))[
             "code"

@@ -1,11 +1,20 @@
-"""Text as the API takes it: Unicode in NFC, no control characters but newline and tab."""
+"""Text and times as the API takes them: Unicode in NFC, no control characters but newline and tab."""
 
 import re
-from datetime import time
+from datetime import UTC, datetime, time
 from typing import Annotated, Any
 
 from fastapi import Path
-from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from service_kit.text import clean_text
 
@@ -31,6 +40,28 @@ Name = Annotated[
 """1-200 characters, not only blanks."""
 Description = Annotated[str, StringConstraints(max_length=5000), AfterValidator(clean_text), _CLEAN]
 """At most 5,000 characters."""
+_ISO_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}")
+
+
+def _iso_text(value: Any) -> Any:
+    """Pydantic would also take numbers and dates; the contract has ISO 8601 times only."""
+    if not isinstance(value, str) or not _ISO_TIME.match(value):
+        raise ValueError("must be an ISO 8601 time such as 2024-06-01T00:00:00Z")
+    return value
+
+
+def _utc(value: datetime) -> datetime:
+    try:
+        utc = value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("must be a time between 1970 and 2999") from error
+    if not 1970 <= utc.year <= 2999:  # beyond that, sums of times leave what computers can count
+        raise ValueError("must be a time between 1970 and 2999")
+    return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_iso_text), AfterValidator(_utc)]
+"""A time with an offset, kept in UTC to the millisecond."""
 _TIME_OF_DAY = re.compile("([01][0-9]|2[0-3]):([0-5][0-9])")
 
 

@@ -9,13 +9,13 @@ from pydantic import Field, StringConstraints, field_validator
 from pydantic_core.core_schema import ValidationInfo
 from service_kit.api.envelope import RequestModel
 from service_kit.api.quiet_hours import QuietHoursIn
-from service_kit.api.types import ClientId, Description, Name, ReadOnly, Text
+from service_kit.api.types import ClientId, Description, Moment, Name, ReadOnly, Text
 
 from campaign_service.domain import definition as domain
 from campaign_service.domain.errors import DefinitionTooLarge
 from campaign_service.entrypoints.api.audience_requests import TargetAudienceIn
 from campaign_service.entrypoints.api.message_requests import MessageIn, distinct
-from campaign_service.entrypoints.api.values import Amount, Count, Flag, Moment, Percent
+from campaign_service.entrypoints.api.values import Amount, Count, Flag, Percent
 
 MAX_DEFINITION = 512 * 1024
 """Bytes of JSON: a larger definition is refused, however it came together."""

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 
 from contracts.envelope import UtcTime
 from pydantic import AfterValidator, Field, JsonValue
-from service_kit.api.envelope import ResponseModel
+from service_kit.api.envelope import RequestModel, ResponseModel
+from service_kit.api.types import Moment
 
 from webhook_service.application.event_types import EVENT_TYPES, TEST_EVENT
 from webhook_service.domain.delivery import Delivery
@@ -12,6 +13,7 @@ from webhook_service.domain.endpoint import Endpoint
 from webhook_service.domain.headers import MASK
 
 _SENT = (*EVENT_TYPES, TEST_EVENT)
+CURSOR = r"^dlv_[0-9A-Z]{26}$"
 StatusOut = Literal["pending", "parked", "succeeded", "failed"]
 
 
@@ -22,6 +24,23 @@ def _sent(value: str) -> str:
 
 
 SentType = Annotated[str, AfterValidator(_sent), Field(json_schema_extra={"enum": list[JsonValue](_SENT)})]
+
+
+class RecoverIn(RequestModel):
+    """Which deliveries wait again: those of events from `since` until before `until` (null: now)."""
+
+    since: Moment
+    until: Moment | None = None
+    cursor: Annotated[str, Field(pattern=CURSOR)] | None = Field(
+        default=None, description="`nextCursor` of the answer before, to go on."
+    )
+
+
+class RecoveredOut(ResponseModel):
+    """How many deliveries wait again. `nextCursor`: there may be more, go on with it; null: that is all."""
+
+    recovered: int
+    next_cursor: str | None
 
 
 class AttemptOut(ResponseModel):

@@ -1,0 +1,134 @@
+"""Retry one delivery, recover many, against a real MongoDB."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from webhook_service.application import redeliver
+from webhook_service.domain.delivery import Delivery, Status
+
+pytestmark = pytest.mark.integration
+
+
+async def statuses(api: Any, webhook: str) -> dict[str, str]:
+    log = await api.get(f"/webhooks/{webhook}/deliveries", limit=100)
+    return {item["id"]: item["status"] for item in log["deliveries"]}
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.SUCCEEDED])
+async def test_a_retry_makes_a_delivery_due_at_once_and_keeps_its_attempts(
+    api: Any, make_delivery: Any, now: datetime, status: Status
+):
+    webhook = (await api.create())["id"]
+    item = make_delivery(webhook)
+    await api.put(item)
+    await api.attempted(item, status, at=now)
+    api.clock.advance(60)
+    path = f"/webhooks/{webhook}/deliveries/{item.id}/retry"
+    shown = await api.call("POST", path, status=202)
+    assert (shown["status"], len(shown["attempts"])) == ("pending", 1)
+    assert shown["nextAttemptAt"] == "2026-01-01T12:01:00Z"
+    (due,) = await api.ports.deliveries.due(now=api.clock.now(), limit=9, except_endpoints=[])
+    assert due.key == item.key
+
+
+async def test_a_retry_of_what_was_parked_needs_the_webhook_to_be_on(api: Any, make_delivery: Any):
+    webhook = (await api.create())["id"]
+    item = make_delivery(webhook)
+    await api.put(item)
+    await api.call("PUT", f"/webhooks/{webhook}", {"active": False})
+    path = f"/webhooks/{webhook}/deliveries/{item.id}/retry"
+    assert (await api.call("POST", path, status=409))["code"] == "WEBHOOK_DISABLED"
+    await api.call("PUT", f"/webhooks/{webhook}", {"active": True})
+    assert (await api.call("POST", path, status=202))["status"] == "pending"
+
+
+async def test_a_retry_of_what_is_under_way_is_refused(api: Any, make_delivery: Any, now: datetime):
+    webhook = (await api.create())["id"]
+    item = make_delivery(webhook)
+    await api.put(item)
+    await api.ports.deliveries.claim([item.key], now=now, until=now + timedelta(seconds=45))
+    answer = await api.client.post(f"/webhooks/{webhook}/deliveries/{item.id}/retry", headers=api.token())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "DELIVERY_UNDER_WAY")
+    assert answer.headers["retry-after"] == "15"
+
+
+async def test_a_retry_under_its_key_is_one(api: Any, make_delivery: Any, now: datetime):
+    webhook = (await api.create())["id"]
+    item = make_delivery(webhook)
+    await api.put(item)
+    await api.attempted(item, Status.FAILED, at=now)
+    path = f"/webhooks/{webhook}/deliveries/{item.id}/retry"
+    first = await api.call("POST", path, Idempotency_Key="k", status=202)
+    await api.attempted(item, Status.SUCCEEDED, at=now)
+    assert await api.call("POST", path, Idempotency_Key="k", status=202) == first
+    assert await statuses(api, webhook) == {item.id: "succeeded"}
+
+
+async def test_recover_lets_what_failed_or_was_parked_since_then_wait_again_in_order(
+    api: Any, make_delivery: Callable[..., Delivery], now: datetime, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(redeliver, "BATCH", 2)
+    webhook, other = [(await api.create())["id"] for _ in range(2)]
+    items = [
+        make_delivery(
+            webhook, campaign_id="camp_1", sequence=number, created_at=now + timedelta(seconds=number)
+        )
+        for number in range(7)
+    ]
+    done, foreign = make_delivery(webhook, created_at=now + timedelta(seconds=3)), make_delivery(other)
+    await api.put(*items, done, foreign)
+    for item in (*items[:4], foreign):
+        await api.attempted(item, Status.FAILED, at=now)
+    await api.attempted(done, Status.SUCCEEDED, at=now)
+    await api.call("PUT", f"/webhooks/{webhook}", {"active": False})
+    path, body = f"/webhooks/{webhook}/recover", {"since": "2026-01-01T12:00:01Z"}
+    api.clock.advance(600)
+    assert (await api.call("POST", path, body, status=409))["code"] == "WEBHOOK_DISABLED"
+    await api.call("PUT", f"/webhooks/{webhook}", {"active": True})
+    until = {**body, "until": "2026-01-01T12:00:06+00:00"}
+    assert await api.call("POST", path, until, status=202) == {"recovered": 5, "nextCursor": None}
+    due = await api.ports.deliveries.due(now=api.clock.now(), limit=99, except_endpoints=[])
+    assert [item.key for item in due] == [item.key for item in items[1:6]]
+    expected = {item.id: "pending" for item in items[1:6]} | {items[0].id: "failed", items[6].id: "parked"}
+    assert await statuses(api, webhook) == expected | {done.id: "succeeded"}
+    assert await statuses(api, other) == {foreign.id: "failed"}
+
+
+async def test_a_large_recovery_goes_on_by_cursor_and_takes_nothing_twice(
+    api: Any, make_delivery: Callable[..., Delivery], now: datetime, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(redeliver, "BATCH", 2)
+    monkeypatch.setattr(redeliver, "MOST", 4)
+    webhook = (await api.create())["id"]
+    items = [make_delivery(webhook, sequence=number) for number in range(5)]
+    await api.put(*items)
+    for item in items:
+        await api.attempted(item, Status.FAILED, at=now)
+    path, body = f"/webhooks/{webhook}/recover", {"since": "2026-01-01T00:00:00Z"}
+    api.clock.advance(1)
+    first = await api.call("POST", path, body, status=202)
+    assert first == {"recovered": 4, "nextCursor": items[3].id}
+    await api.attempted(items[0], Status.FAILED, at=api.clock.now())  # it fails again meanwhile
+    rest = await api.call("POST", path, {**body, "cursor": first["nextCursor"]}, status=202)
+    assert rest == {"recovered": 1, "nextCursor": None}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "since"),
+        ({"since": "yesterday"}, "since"),
+        ({"since": "2026-01-01T00:00:00"}, "since"),
+        ({"since": 0}, "since"),
+        ({"since": "2026-01-02T00:00:00Z"}, "since"),
+        ({"since": "2026-01-01T00:00:00Z", "until": "2025-01-01T00:00:00Z"}, "since"),
+        ({"since": "2026-01-01T00:00:00Z", "cursor": "$gt"}, "cursor"),
+        ({"since": "2026-01-01T00:00:00Z", "events": ["*"]}, "events"),
+    ],
+)
+async def test_a_recovery_that_makes_no_sense_names_the_field(api: Any, body: dict[str, Any], field: str):
+    webhook = (await api.create())["id"]
+    error = await api.call("POST", f"/webhooks/{webhook}/recover", body, status=422)
+    assert error["details"][0]["field"] == field
