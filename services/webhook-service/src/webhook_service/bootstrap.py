@@ -11,7 +11,7 @@ from service_kit.wiring import ServiceWiring
 
 from webhook_service.adapters.mongo_deliveries import MongoDeliveries
 from webhook_service.adapters.mongo_endpoints import MongoEndpoints
-from webhook_service.adapters.targets import NetworkTargets, system_lookup
+from webhook_service.adapters.targets import NetworkTargets, SystemLookup
 from webhook_service.application.fan_out_event import FanOut
 from webhook_service.application.ports import ApiPorts
 from webhook_service.settings import Settings
@@ -32,7 +32,7 @@ class Wiring(ServiceWiring):
         self.secrets = SecretBox(settings.encryption_keys.get_secret_value())
         # Sealed, for the answer to a creation holds the secret.
         self.request_keys = self.idempotency_keys(box=self.secrets)
-        self.lookup = system_lookup()
+        self.lookup = SystemLookup()
         self.targets = NetworkTargets(
             allow_private=settings.webhook_allow_private_networks,
             lookup=self.lookup,
@@ -48,6 +48,11 @@ class Wiring(ServiceWiring):
                 await self.endpoints.prepare()
                 await self.deliveries.prepare(retention_days=self.own.webhook_retention_days)
                 await self.request_keys.prepare()
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self.lookup.close()
+        await super().close()
 
     def api_ports(self) -> ApiPorts:
         """What the API's use cases need."""

@@ -3,26 +3,26 @@
 import random
 from collections.abc import Mapping
 
-import aiohttp
 from service_kit.process import Part, run_process
 from service_kit.settings import load_settings
 from service_kit.wired_process import WiredProcess
 
-from webhook_service.adapters.http_sender import HttpSender, open_session
+from webhook_service.adapters.http_client import HttpClient, trusting_the_system
+from webhook_service.adapters.http_sender import HttpSender
 from webhook_service.application.attempt_delivery import AttemptDelivery
 from webhook_service.bootstrap import Wiring
 from webhook_service.entrypoints.deliverer import Deliverer, Pace
 from webhook_service.settings import Settings
 
 
-def attempt_delivery(wiring: Wiring, session: aiohttp.ClientSession) -> AttemptDelivery:
+def attempt_delivery(wiring: Wiring, client: HttpClient) -> AttemptDelivery:
     """The deliverer's use case."""
     settings = wiring.own
     return AttemptDelivery(
         endpoints=wiring.endpoints,
         deliveries=wiring.deliveries,
         secrets=wiring.secrets,
-        sender=HttpSender(session, targets=wiring.targets, seconds=settings.webhook_timeout_seconds),
+        sender=HttpSender(client, targets=wiring.targets, seconds=settings.webhook_timeout_seconds),
         clock=wiring.clock,
         schedule=settings.webhook_retry_schedule_seconds,
         chance=lambda: random.uniform(-1, 1),  # noqa: S311 - jitter, not a secret
@@ -43,19 +43,20 @@ def run_deliverer() -> None:
     """Send deliveries that are due."""
     settings = load_settings(Settings)
     process = WiredProcess(lambda: Wiring(settings))
-    sessions: list[aiohttp.ClientSession] = []
+    clients: list[HttpClient] = []
     running: list[Deliverer] = []
 
     async def prepare() -> Mapping[str, Part]:
         wiring = process.wire()
         await wiring.prepare()
-        session = open_session(
+        client = HttpClient(
             lookup=wiring.lookup,
             allow_private=settings.webhook_allow_private_networks,
-            connections=settings.webhook_workers,
+            idle=settings.webhook_workers,
+            tls=trusting_the_system(),
         )
-        sessions.append(session)
-        attempt = attempt_delivery(wiring, session)
+        clients.append(client)
+        attempt = attempt_delivery(wiring, client)
         part = Deliverer(wiring.deliveries, attempt, clock=wiring.clock, pace=_pace(settings))
         running.append(part)
         return {"deliverer": part.run, "gauge": part.gauge}
@@ -64,8 +65,8 @@ def run_deliverer() -> None:
         return all([await part.is_alive() for part in running])
 
     async def close() -> None:
-        for session in sessions:
-            await session.close()
+        for client in clients:
+            client.close()
         await process.close()
 
     run_process(

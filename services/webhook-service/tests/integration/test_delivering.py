@@ -12,7 +12,8 @@ from service_kit.inbox.mongo_inbox import MongoInbox
 from service_kit.mongo.transactions import MongoTransactions
 from service_kit.testing.waiting import eventually
 from standardwebhooks import Webhook
-from webhook_service.adapters.http_sender import HttpSender, open_session
+from webhook_service.adapters.http_client import HttpClient, trusting_the_system
+from webhook_service.adapters.http_sender import HttpSender
 from webhook_service.adapters.mongo_deliveries import MongoDeliveries
 from webhook_service.adapters.mongo_endpoints import MongoEndpoints
 from webhook_service.adapters.targets import NetworkTargets
@@ -69,10 +70,10 @@ class Service:
             "lease_seconds": 30,
             "drain_seconds": 0.2,
         }
-        session = open_session(lookup=loopback, allow_private=True, connections=16)
+        client = HttpClient(lookup=loopback, allow_private=True, idle=16, tls=trusting_the_system())
         targets = NetworkTargets(allow_private=True, lookup=loopback, seconds=1)
         attempt = AttemptDelivery(
-            self.endpoints, self.deliveries, OpenSecrets(), HttpSender(session, targets=targets, seconds=timeout),
+            self.endpoints, self.deliveries, OpenSecrets(), HttpSender(client, targets=targets, seconds=timeout),
             CLOCK, schedule, lambda: 0.0,
         )  # fmt: skip
         deliverer = Deliverer(self.deliveries, attempt, clock=CLOCK, pace=Pace(**{**numbers, **pace}))
@@ -83,7 +84,7 @@ class Service:
             running.cancel()
             with suppress(asyncio.CancelledError):
                 await running
-            await session.close()
+            client.close()
 
     async def log(self, endpoint: Endpoint) -> list[Delivery]:
         return await self.deliveries.page(endpoint.id, statuses=(), event_type=None, before=None, limit=1000)

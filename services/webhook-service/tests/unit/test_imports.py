@@ -7,9 +7,9 @@ from service_kit.testing.imports import packages_of
 @pytest.mark.parametrize(
     ("command", "needed", "spared"),
     [
-        ("api", {"fastapi"}, {"aiohttp", "aiokafka"}),
-        ("consumer", {"aiokafka"}, {"fastapi", "aiohttp"}),
-        ("deliverer", {"aiohttp"}, {"fastapi", "aiokafka"}),
+        ("api", {"fastapi"}, {"aiohappyeyeballs", "aiokafka"}),
+        ("consumer", {"aiokafka"}, {"fastapi", "aiohappyeyeballs"}),
+        ("deliverer", {"aiohappyeyeballs"}, {"fastapi", "aiokafka"}),
     ],
 )
 def test_a_process_imports_its_own_parts_alone_and_names_a_missing_setting(

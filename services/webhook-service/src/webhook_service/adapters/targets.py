@@ -6,10 +6,11 @@ answer differently then: `guarded_connections` vets again at each connection.
 """
 
 import asyncio
+import re
 import socket
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Sequence
 
+import aiodns
 from yarl import URL
 
 from webhook_service.domain.addresses import is_allowed
@@ -19,21 +20,32 @@ from webhook_service.domain.target import Target, broken_rule, is_address
 Lookup = Callable[[str, int], Awaitable[list[str]]]
 """All addresses of a host, as literals. Raises OSError when there are none."""
 
-_LOOKUP_THREADS = 32
+_QUERY_SECONDS = 2.0
+_QUERIES = 4
+"""So long for the first answer at most, then longer; a name that is never answered does not resolve."""
 
 
-def system_lookup() -> Lookup:
-    """Resolves as the system does, in threads of its own: slow names must not delay the rest."""
-    pool = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="dns")
+class SystemLookup:
+    """A Lookup by the hosts file and the system's name servers (or `servers`). An answer is good for its TTL.
 
-    def resolve(host: str, port: int) -> list[str]:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-        return list(dict.fromkeys(str(item[4][0]) for item in found))
+    It waits without a thread: a hundred names whose servers are silent delay nobody's, which `getaddrinfo` on
+    any number of threads would. Make it inside the event loop; close it at the end.
+    """
 
-    async def lookup(host: str, port: int) -> list[str]:
-        return await asyncio.get_running_loop().run_in_executor(pool, resolve, host, port)
+    def __init__(self, servers: Sequence[str] | None = None) -> None:
+        self._resolver = aiodns.DNSResolver(servers, timeout=_QUERY_SECONDS, tries=_QUERIES)
 
-    return lookup
+    async def __call__(self, host: str, port: int) -> list[str]:
+        """Raises OSError when there are no addresses."""
+        try:
+            found = await self._resolver.getaddrinfo(host, socket.AF_UNSPEC, port, type=socket.SOCK_STREAM)
+        except aiodns.error.DNSError as error:
+            raise OSError("the host does not resolve") from error
+        return [node.addr[0].decode() for node in found.nodes]
+
+    async def close(self) -> None:
+        """Give up what is still asked."""
+        await self._resolver.close()
 
 
 def parse(url: str) -> Target:
@@ -46,7 +58,7 @@ def parse(url: str) -> Target:
         scheme=parsed.scheme,
         host=parsed.raw_host or "",
         port=parsed.port,
-        has_userinfo=parsed.raw_user is not None or parsed.raw_password is not None,
+        authority=re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0],
     )
 
 
