@@ -9,6 +9,8 @@ PYTHON := .venv/bin/python
 DEVSTACK := $(PYTHON) -m devstack
 # uv from the PATH, else one of our own in the cache.
 UV = $(shell command -v uv || echo $(CACHE)/uv/bin/uv)
+# Node.js verifies webhooks in tests: the machine's own from version 18 on, else the one of uv.lock.
+NODE = $(shell (node -e 'process.exit(process.versions.node.split(".")[0] >= 18 ? 0 : 1)' && npm --version) >/dev/null 2>&1 || echo --group node)
 MEMBERS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml tools/*/pyproject.toml)
 # What a command line sets reaches the commands, as their environment variables.
 export ORG ROLE LINES FOLLOW FORCE ONLY SEED
@@ -30,7 +32,7 @@ setup: bytecode ## Create or refresh .venv (does nothing when it is current)
 		mkdir -p $(CACHE) && python3 -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip -q install uv >&2; \
 	fi || { echo "error: uv could not be installed (mend: install Python 3.11 or newer with its venv module, or uv itself)" >&2; exit 1; }
 	@echo "setting up .venv" >&2
-	@$(UV) sync --frozen --quiet --compile-bytecode >&2
+	@$(UV) sync --frozen --quiet --compile-bytecode $(NODE) >&2
 	@touch $@
 
 # The same for our own modules, of which only those that have changed are compiled.

