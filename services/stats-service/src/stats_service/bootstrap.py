@@ -7,6 +7,7 @@ import stamina
 from service_kit.mongo.client import is_unavailable
 from service_kit.wiring import ServiceWiring
 
+from stats_service.adapters.mongo_conversions import MongoConversions
 from stats_service.adapters.mongo_ledger import MongoLedger
 from stats_service.adapters.mongo_numbers import MongoNumbers
 from stats_service.adapters.mongo_positions import MongoPositions
@@ -27,6 +28,7 @@ class Wiring(ServiceWiring):
         self.ledger = MongoLedger(self.database, clock=self.clock)
         self.positions = MongoPositions(self.database)
         self.numbers = MongoNumbers(self.database)
+        self.conversions = MongoConversions(self.database)
 
     async def prepare(self) -> None:
         """Create the indexes; a database that is away is waited for."""
@@ -34,5 +36,9 @@ class Wiring(ServiceWiring):
             on=is_unavailable, attempts=None, timeout=None, wait_max=self.settings.consumer_retry_max_seconds
         ):
             with attempt:
-                await self.ledger.prepare()
-                await self.outbox.prepare()
+                await self._make_indexes()
+
+    async def _make_indexes(self) -> None:
+        await self.ledger.prepare()
+        await self.conversions.prepare()
+        await self.outbox.prepare()

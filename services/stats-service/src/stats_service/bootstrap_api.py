@@ -7,6 +7,7 @@ from functools import partial
 from contracts.tracking import TrackingKeys
 from fastapi import FastAPI
 from service_kit.api.app import create_api
+from service_kit.idempotency.once import Idempotency
 from service_kit.process import Part, api_part, run_process
 from service_kit.settings import load_settings
 from service_kit.wired_process import WiredProcess
@@ -14,10 +15,13 @@ from service_kit.wired_process import WiredProcess
 from stats_service.adapters.link_machines import LinkMachines
 from stats_service.adapters.mongo_links import MongoLinks
 from stats_service.application.follow_link import follow_link
+from stats_service.application.get_conversion import get_conversion
 from stats_service.application.get_statistics import get_statistics
 from stats_service.application.keep_clicks import KeepClicks
+from stats_service.application.record_conversion import RecordConversion
 from stats_service.bootstrap import SERVICE, Wiring
 from stats_service.domain.numbers import Overview, Performance
+from stats_service.entrypoints.api.conversions import conversions_router
 from stats_service.entrypoints.api.statistics import EXAMPLES, statistics_router
 from stats_service.entrypoints.api.tracking import tracking_router
 from stats_service.entrypoints.errors import STATUSES
@@ -31,6 +35,7 @@ class ApiWiring(Wiring):
     def __init__(self, settings: ApiSettings, *, database: str = SERVICE) -> None:
         super().__init__(settings, database=database)
         self.links = MongoLinks(self.database)
+        self.request_keys = self.idempotency_keys()
         self.keys = TrackingKeys(settings.tracking_keys.get_secret_value())
         self.clicks = KeepClicks(
             transactions=self.transactions,
@@ -40,6 +45,10 @@ class ApiWiring(Wiring):
             retry_seconds=settings.consumer_retry_seconds,
             told=lambda result, count: CLICKS.labels(result=result).inc(count),
         )
+
+    async def _make_indexes(self) -> None:
+        await super()._make_indexes()
+        await self.request_keys.prepare()
 
 
 def build_api(wiring: ApiWiring) -> FastAPI:
@@ -66,12 +75,26 @@ def build_api(wiring: ApiWiring) -> FastAPI:
         clock=wiring.clock,
         pause=asyncio.sleep,
     )
+    record = RecordConversion(
+        keys=wiring.keys,
+        links=wiring.links,
+        campaigns=wiring.numbers,
+        currencies=wiring.conversions,
+        conversions=wiring.conversions,
+        outbox=wiring.outbox,
+        clock=wiring.clock,
+        pause=asyncio.sleep,
+    )
+    shown = partial(get_conversion, conversions=wiring.conversions)
     return create_api(
         title=SERVICE,
-        routers=[statistics_router(get), tracking_router(follow)],
+        routers=[statistics_router(get), tracking_router(follow), conversions_router(record, shown)],
         settings=wiring.settings,
         statuses=STATUSES,
         examples=EXAMPLES,
+        idempotency=Idempotency(
+            wiring.request_keys, wiring.transactions, wiring.settings.idempotency_wait_seconds
+        ),
     )
 
 

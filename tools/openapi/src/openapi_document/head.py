@@ -32,6 +32,7 @@ TAGS = {
     "templates": "Texts that several campaigns share.",
     "statistics": "What came of a campaign.",
     "tracking": "The links behind the buttons of messages.",
+    "conversions": "What contacts did after a click or a message, told by your back end.",
     "contacts": "The people that campaigns reach.",
     "segments": "Groups of contacts.",
     "bots": "The Telegram bots that send.",

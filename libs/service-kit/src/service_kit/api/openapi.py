@@ -113,10 +113,9 @@ def operations(document: Json) -> Iterator[Json]:
         yield from (operation for method, operation in path.items() if method in METHODS)
 
 
-def success_of(operation: Json) -> Json:
-    """The successful answer: a redirect is one, too."""
-    found: Json = next(answer for status, answer in operation["responses"].items() if status[0] in "23")
-    return found
+def successes_of(operation: Json) -> list[Json]:
+    """The successful answers: a redirect is one, too."""
+    return [answer for status, answer in operation["responses"].items() if status[0] in "23"]
 
 
 def _complete_operation(operation: Json, shared: Json) -> None:
@@ -133,10 +132,10 @@ def _complete_operation(operation: Json, shared: Json) -> None:
     if "HTTPValidationError" in json.dumps(responses.get("422", {})):
         del responses["422"]
     declared = responses.pop(SUCCESS, {})
-    success = success_of(operation)
-    success.setdefault("headers", {}).update(declared.get("headers", {}))
-    if may_be_repeated(operation):
-        success["headers"]["Idempotency-Replayed"] = header_reference("Idempotency-Replayed")
+    for success in successes_of(operation):
+        success.setdefault("headers", {}).update(declared.get("headers", {}))
+        if may_be_repeated(operation):
+            success["headers"]["Idempotency-Replayed"] = header_reference("Idempotency-Replayed")
     for status, answer in implied(operation).items():
         known = responses.setdefault(str(status), answer)
         if known is not answer:
@@ -152,10 +151,10 @@ def _complete_operation(operation: Json, shared: Json) -> None:
 
 def _describe_success(operation: Json, schemas: Json) -> None:
     """The words of the model under `data`, when the answer is a `Success` of one."""
-    answer = success_of(operation)
-    wrapper = _referred(answer.get("content", {}).get("application/json", {}).get("schema", {}), schemas)
-    data = _referred(wrapper.get("properties", {}).get("data", {}), schemas)
-    answer["description"] = data.get("description", "Done.")
+    for answer in successes_of(operation):
+        wrapper = _referred(answer.get("content", {}).get("application/json", {}).get("schema", {}), schemas)
+        data = _referred(wrapper.get("properties", {}).get("data", {}), schemas)
+        answer["description"] = data.get("description", "Done.")
 
 
 def _referred(schema: Json, schemas: Json) -> Json:
@@ -181,11 +180,13 @@ def _examples(folder: Path | None) -> dict[tuple[str, str], Any]:
 
 def _show_examples(operation: Json, given: dict[tuple[str, str], Any]) -> None:
     """Take the operation's examples out of `given` and show them where they belong."""
-    places = {"request": operation.get("requestBody", {}), "response": success_of(operation)}
-    for kind, place in places.items():
-        if (operation["operationId"], kind) in given and place.get("content"):
+    places = {"request": [operation.get("requestBody", {})], "response": successes_of(operation)}
+    for kind, those in places.items():
+        contents = [place["content"] for place in those if place.get("content")]
+        if (operation["operationId"], kind) in given and contents:
             example = given.pop((operation["operationId"], kind))
-            next(iter(place["content"].values()))["example"] = example
+            for content in contents:
+                next(iter(content.values()))["example"] = example
 
 
 def _sentence(operation_id: str) -> str:

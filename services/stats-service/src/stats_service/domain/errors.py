@@ -2,6 +2,7 @@
 
 ServiceError
 ├── CampaignNotFound        no such campaign in the caller's organisation, or a deleted one and no admin
+├── ConversionNotFound      no such conversion in the caller's organisation
 ├── LinkNotFound            the token is not one of ours
 └── ParameterNotAvailable   a query parameter that statistics do not take
 """
@@ -11,6 +12,12 @@ from service_kit.errors import ServiceError
 
 class CampaignNotFound(ServiceError):
     """There is no such campaign."""
+
+    code = "NOT_FOUND"
+
+
+class ConversionNotFound(ServiceError):
+    """There is no such conversion."""
 
     code = "NOT_FOUND"
 
