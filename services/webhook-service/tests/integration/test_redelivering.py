@@ -54,6 +54,19 @@ async def test_a_retry_of_what_is_under_way_is_refused(api: Any, make_delivery: 
     assert answer.headers["retry-after"] == "15"
 
 
+async def test_a_delivery_whose_log_is_full_is_not_retried(
+    api: Any, make_delivery: Any, now: datetime, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(redeliver, "MAX_ATTEMPTS", 1)
+    webhook = (await api.create())["id"]
+    item = make_delivery(webhook)
+    await api.put(item)
+    await api.attempted(item, Status.FAILED, at=now)
+    path = f"/webhooks/{webhook}/deliveries/{item.id}/retry"
+    assert (await api.call("POST", path, status=409))["code"] == "TOO_MANY_ATTEMPTS"
+    assert await statuses(api, webhook) == {item.id: "failed"}
+
+
 async def test_a_retry_under_its_key_is_one(api: Any, make_delivery: Any, now: datetime):
     webhook = (await api.create())["id"]
     item = make_delivery(webhook)

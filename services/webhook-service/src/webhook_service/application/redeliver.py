@@ -12,7 +12,13 @@ from service_kit.errors import Detail, FieldErrors
 from webhook_service.application.ports import ApiPorts
 from webhook_service.application.read_endpoints import find_delivery, find_endpoint
 from webhook_service.domain.delivery import Delivery
-from webhook_service.domain.errors import DeliveryNotFound, DeliveryUnderWay, EndpointDisabled
+from webhook_service.domain.errors import (
+    MAX_ATTEMPTS,
+    DeliveryNotFound,
+    DeliveryUnderWay,
+    EndpointDisabled,
+    TooManyAttempts,
+)
 
 BATCH = 500
 MOST = 10_000
@@ -31,11 +37,13 @@ class Recovered:
 async def retry_delivery(org: str, endpoint_id: str, delivery_id: str, *, ports: ApiPorts) -> Delivery:
     """The delivery, due at once for one attempt more, whatever became of it.
 
-    Raises EndpointNotFound, DeliveryNotFound, EndpointDisabled, DeliveryUnderWay.
+    Raises EndpointNotFound, DeliveryNotFound, EndpointDisabled, TooManyAttempts, DeliveryUnderWay.
     """
-    endpoint, _ = await find_delivery(org, endpoint_id, delivery_id, ports=ports)
+    endpoint, before = await find_delivery(org, endpoint_id, delivery_id, ports=ports)
     if not endpoint.active:
         raise EndpointDisabled
+    if len(before.attempts) >= MAX_ATTEMPTS:
+        raise TooManyAttempts
     if not await ports.deliveries.retry(endpoint_id, delivery_id, now=ports.clock.now()):
         raise DeliveryUnderWay
     delivery = await ports.deliveries.find(endpoint_id, delivery_id)

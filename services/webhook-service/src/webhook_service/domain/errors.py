@@ -5,6 +5,7 @@
     ├── DeliveryNotFound      no such delivery to this webhook
     ├── EndpointDisabled      nothing is sent while the webhook is switched off
     ├── DeliveryUnderWay      the delivery is being attempted just now
+    ├── TooManyAttempts       the delivery's log is full
     ├── TooManySecrets        so many replaced secrets are still valid
     ├── VersionConflict       somebody else changed the webhook at the same moment
     ├── PreconditionFailed    the version is none of those in `If-Match`
@@ -17,6 +18,8 @@ An error class's docstring is its message, unless one is given.
 
 from service_kit.errors import Detail, FieldErrors, ServiceError
 
+MAX_ATTEMPTS = 1_000
+"""A delivery with so many attempts is not retried by hand: its log is one document."""
 MAX_SECRETS = 5
 """How many secrets of an endpoint may be valid at once: each adds a signature to every request."""
 
@@ -44,6 +47,12 @@ class DeliveryUnderWay(ServiceError):
 
     code = "DELIVERY_UNDER_WAY"
     retry_after_seconds = 15
+
+
+class TooManyAttempts(ServiceError):
+    """The delivery was attempted 1,000 times: that is enough."""
+
+    code = "TOO_MANY_ATTEMPTS"
 
 
 class TooManySecrets(ServiceError):

@@ -9,6 +9,7 @@ from webhook_service.domain.errors import (
     EndpointDisabled,
     EndpointNotFound,
     PreconditionFailed,
+    TooManyAttempts,
     TooManySecrets,
     VersionConflict,
 )
@@ -18,6 +19,7 @@ STATUSES: dict[type[ServiceError], int] = {
     DeliveryNotFound: 404,
     EndpointDisabled: 409,
     DeliveryUnderWay: 409,
+    TooManyAttempts: 409,
     TooManySecrets: 409,
     VersionConflict: 409,
     PreconditionFailed: 412,

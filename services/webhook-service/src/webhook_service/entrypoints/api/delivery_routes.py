@@ -16,6 +16,7 @@ from webhook_service.domain.errors import (
     DeliveryUnderWay,
     EndpointDisabled,
     EndpointNotFound,
+    TooManyAttempts,
 )
 from webhook_service.entrypoints.api.delivery_schemas import (
     CURSOR,
@@ -73,7 +74,9 @@ async def delivery(
     status_code=202,
     operation_id="retryWebhookDelivery",
     response_model=Success[DeliveryOut],
-    responses=answers(EndpointNotFound, DeliveryNotFound, EndpointDisabled, DeliveryUnderWay),
+    responses=answers(
+        EndpointNotFound, DeliveryNotFound, EndpointDisabled, DeliveryUnderWay, TooManyAttempts
+    ),
 )
 async def retry(
     webhook_id: PathId, delivery_id: PathId, caller: Editor, ports: Ports, once: Once
