@@ -50,9 +50,10 @@ async def test_what_get_shows_can_be_sent_back_and_changes_nothing(api: Any):
     assert own_headers(await stored(api, webhook), secrets=api.ports.secrets) == {"X-A": "1"}
 
 
-@pytest.mark.parametrize(
-    ("patch", "field"),
-    [
+async def test_a_put_that_breaks_a_rule_names_the_field_and_changes_nothing(api: Any):
+    webhook = (await api.create(headers={"X-A": "1"}))["id"]
+    before = await api.rows.find_one({"_id": webhook})
+    broken: list[tuple[dict[str, Any], str]] = [
         ({"url": "https://inside.example/"}, "url"),
         ({"url": None}, "url"),
         ({"events": []}, "events"),
@@ -65,15 +66,10 @@ async def test_what_get_shows_can_be_sent_back_and_changes_nothing(api: Any):
         ({"secret": "whsec_mine"}, "secret"),
         ({"secret": None}, "secret"),
         ({"rateLimit": "5"}, "rateLimit"),
-    ],
-)
-async def test_a_put_that_breaks_a_rule_names_the_field_and_changes_nothing(
-    api: Any, patch: dict[str, Any], field: str
-):
-    webhook = (await api.create(headers={"X-A": "1"}))["id"]
-    before = await api.rows.find_one({"_id": webhook})
-    error = await api.call("PUT", f"/webhooks/{webhook}", patch, status=422)
-    assert (error["code"], error["details"][0]["field"]) == ("VALIDATION_FAILED", field)
+    ]
+    for patch, field in broken:
+        error = await api.call("PUT", f"/webhooks/{webhook}", patch, status=422)
+        assert (error["code"], error["details"][0]["field"]) == ("VALIDATION_FAILED", field)
     assert await api.rows.find_one({"_id": webhook}) == before
 
 

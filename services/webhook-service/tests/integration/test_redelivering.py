@@ -128,20 +128,19 @@ async def test_a_large_recovery_goes_on_by_cursor_and_takes_nothing_twice(
     assert rest == {"recovered": 1, "nextCursor": None}
 
 
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
+async def test_a_recovery_that_makes_no_sense_names_the_field(api: Any):
+    webhook = (await api.create())["id"]
+    since = {"since": "2026-01-01T00:00:00Z"}
+    broken: list[tuple[dict[str, Any], str]] = [
         ({}, "since"),
         ({"since": "yesterday"}, "since"),
         ({"since": "2026-01-01T00:00:00"}, "since"),
         ({"since": 0}, "since"),
         ({"since": "2026-01-02T00:00:00Z"}, "since"),
-        ({"since": "2026-01-01T00:00:00Z", "until": "2025-01-01T00:00:00Z"}, "since"),
-        ({"since": "2026-01-01T00:00:00Z", "cursor": "$gt"}, "cursor"),
-        ({"since": "2026-01-01T00:00:00Z", "events": ["*"]}, "events"),
-    ],
-)
-async def test_a_recovery_that_makes_no_sense_names_the_field(api: Any, body: dict[str, Any], field: str):
-    webhook = (await api.create())["id"]
-    error = await api.call("POST", f"/webhooks/{webhook}/recover", body, status=422)
-    assert error["details"][0]["field"] == field
+        ({**since, "until": "2025-01-01T00:00:00Z"}, "since"),
+        ({**since, "cursor": "$gt"}, "cursor"),
+        ({**since, "events": ["*"]}, "events"),
+    ]
+    for body, field in broken:
+        error = await api.call("POST", f"/webhooks/{webhook}/recover", body, status=422)
+        assert error["details"][0]["field"] == field
