@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 from contracts.envelope import encode, new_event
+from contracts.events.audience import ContactErased as ContactErasedEvent
 from contracts.events.audience import SegmentChanged
 from contracts.events.campaign import (
     AudienceDefinition,
@@ -24,6 +25,7 @@ from contracts.events.campaign import (
     Totals,
 )
 from contracts.events.delivery import DeliveryRecorded, TallyRow
+from contracts.events.engagement import EngagementClicked, EngagementConverted
 from contracts.events.execution import ExecutionCompleted, ExecutionFailed, ExecutionPlanned
 from contracts.events.settings import GuardRails, SettingsChanged
 from service_kit.ports import Tx
@@ -37,16 +39,17 @@ from stats_service.application.ports import (
     PositionMoved,
     Record,
 )
-from stats_service.domain.dimensions import ALL
-from stats_service.domain.facts import FrozenLink, PriceSet, SegmentKey, SegmentNamed
+from stats_service.domain.dimensions import ALL, Cell
+from stats_service.domain.facts import ContactErased, FrozenLink, PriceSet, SegmentKey, SegmentNamed
+from stats_service.domain.person import Person, Received
 from stats_service.domain.states import (
     CampaignState,
-    Cell,
     Changes,
     ExecutionKey,
     ExecutionState,
     Known,
     Names,
+    PersonKey,
     Reached,
     ShardKey,
     ShardState,
@@ -76,6 +79,8 @@ class InMemoryStats:
     campaigns: dict[str, CampaignState] = field(default_factory=dict)
     prices: dict[str, PriceSet] = field(default_factory=dict)
     segments: dict[SegmentKey, SegmentNamed] = field(default_factory=dict)
+    people: dict[PersonKey, Person] = field(default_factory=dict)
+    erased: list[ContactErased] = field(default_factory=list)
     repriced: set[str] = field(default_factory=set)
     links: dict[tuple[str, str], FrozenLink] = field(default_factory=dict)
 
@@ -96,7 +101,12 @@ class InMemoryStats:
         staged(tx, lambda: self.offsets.update({partition: after}))
 
     async def known(self, tx: Tx, names: Names) -> Known:
+        reached = {key for key in self.people if key.contact in _each(names.reached.get(key.campaign, b""))}
+        people = _those(self.people, names.engaged | reached)
+        new = names.engaged - people.keys()
         return Known(
+            people=people,
+            received={key: received for key in new if (received := self._received(key))},
             versions=dict.fromkeys(names.campaigns, 0),
             campaigns=_those(self.campaigns, names.campaigns),
             shards=_those(self.shards, names.shards),
@@ -104,6 +114,14 @@ class InMemoryStats:
             prices=_those(self.prices, names.orgs),
             segments=_those(self.segments, names.segments),
         )
+
+    def _received(self, key: PersonKey) -> list[Received]:
+        return [
+            Received(*group[:4])
+            for shard, groups in self.reached.items()
+            for group in groups
+            if shard.campaign == key.campaign and key.contact in _each(group.contacts)
+        ]
 
     async def apply(self, tx: Tx, known: Known, changes: Changes) -> None:
         staged(tx, lambda: self._apply(known, changes))
@@ -118,6 +136,8 @@ class InMemoryStats:
         for key, groups in changes.reached.items():
             self.reached.setdefault(key, []).extend(groups)
         self.executions |= changes.executions
+        self.people |= changes.people
+        self.erased += changes.erased
         self.campaigns |= changes.campaigns
         self.segments |= changes.segments
         self.prices |= changes.prices
@@ -168,6 +188,10 @@ class InMemoryStats:
         self.told[campaign] = now
 
 
+def _each(contacts: bytes | bytearray) -> set[bytes]:
+    return {bytes(contacts[at : at + 8]) for at in range(0, len(contacts), 8)}
+
+
 def _those(kept: Mapping[K, V], keys: Iterable[K]) -> dict[K, V]:
     return {key: kept[key] for key in keys if key in kept}
 
@@ -186,6 +210,11 @@ class InMemoryLog:
         records = self.kept[partition][max(start, self.start) : stop]
         for at in range(0, len(records), 3):
             yield records[at : at + 3]
+
+
+@pytest.fixture(scope="session")
+def make_stats() -> type[InMemoryStats]:
+    return InMemoryStats
 
 
 @pytest.fixture
@@ -351,6 +380,39 @@ def changed(raw: bytes, path: str, value: Any) -> bytes:
     return json.dumps(body).encode()
 
 
+def clicked_event(contact: str = "contact_1", **changes: Any) -> bytes:
+    """`engagement.clicked`."""
+    given = {
+        "campaign_id": "camp_1",
+        "execution_id": "exec_1",
+        "message_id": "msg_1",
+        "button": 0,
+        "url": "https://a.example",
+        "clicked_at": NOW,
+    } | changes
+    event_id, org = given.pop("event_id", None), given.pop("org", "acme")
+    data = EngagementClicked(contact_id=contact, **given)
+    event = new_event(
+        data, source="stats-service", subject=data.campaign_id, org=org, time=NOW, event_id=event_id
+    )
+    return encode(event)
+
+
+def converted_event(conversion: str, contact: str = "contact_1", **changes: Any) -> bytes:
+    """`engagement.converted`."""
+    given = {"campaign_id": "camp_1", "value": 9.5, "currency": "EUR", "converted_at": NOW} | changes
+    data = EngagementConverted(conversion_id=conversion, contact_id=contact, **given)
+    return encode(new_event(data, source="stats-service", subject=data.campaign_id, org="acme", time=NOW))
+
+
+def erased_event(contact: str) -> bytes:
+    """`contact.erased`."""
+    data = ContactErasedEvent(contact_id=contact, erased_at=NOW)
+    return encode(
+        new_event(data, source="execution-service", subject=f"acme/{contact}", org="acme", time=NOW)
+    )
+
+
 @dataclass(frozen=True)
 class Events:
     """Makers of event bytes."""
@@ -365,6 +427,9 @@ class Events:
     resumed: Callable[..., bytes] = resumed_event
     settings: Callable[..., bytes] = settings_event
     segment: Callable[..., bytes] = segment_event
+    clicked: Callable[..., bytes] = clicked_event
+    converted: Callable[..., bytes] = converted_event
+    erased: Callable[[str], bytes] = erased_event
     changed: Callable[[bytes, str, Any], bytes] = changed
 
 

@@ -1,6 +1,7 @@
 """Puts the aggregator process together: the only one with Faust."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import partial
 
 from service_kit.kafka.consumer import RetryPolicy
@@ -31,11 +32,16 @@ def build_aggregator(wiring: Wiring, progress: Progress) -> tuple[FaustSource, d
 
     aggregator = Aggregator(
         partial(
-            fold_batch, transactions=wiring.transactions, positions=wiring.positions, ledger=wiring.ledger
+            fold_batch,
+            transactions=wiring.transactions,
+            positions=wiring.positions,
+            ledger=wiring.ledger,
+            attribution=timedelta(days=settings.attribution_window_days),
         ),
         positions=wiring.positions,
         topics_log=topics_log,
         park=park,
+        clock=wiring.clock,
         retry=RetryPolicy(
             first_seconds=settings.consumer_retry_seconds,
             most_seconds=settings.consumer_retry_max_seconds,

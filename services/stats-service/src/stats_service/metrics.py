@@ -7,6 +7,16 @@ FACTS = Counter(
     "Facts taken from events, by what became of them: counted, duplicate, parked.",
     ["result"],
 )
+DROPPED = Counter(
+    "campaigns_stats_dropped_total",
+    "Facts that do not count, by reason: unreadable, future, foreign, failed (those are parked); excess.",
+    ["reason"],
+)
+FRESHNESS = Histogram(
+    "campaigns_stats_freshness_seconds",
+    "From when the oldest outcome of a batch was recorded until the batch was in the numbers.",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 60, 600),
+)
 FOLD_SECONDS = Histogram("campaigns_stats_fold_seconds", "Time to store a batch of one partition.")
 GAPS = Counter("campaigns_stats_gaps_total", "Gaps in what the consumer delivered, closed from the log.")
 LOST = Counter(

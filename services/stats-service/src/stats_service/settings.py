@@ -18,6 +18,8 @@ class Settings(ServiceSettings):
     """A consumer that is silent so long while messages stay behind is replaced: the process ends."""
     live_seconds: float = 120
     """Without progress for so long the process is not live."""
+    attribution_window_days: float = Field(default=7, gt=0, le=90)
+    """How long after a message, or a click, a conversion counts as brought about by it."""
     announce_seconds: float = 1
     """A campaign's statistics are announced at most once in this time."""
     announce_poll_seconds: float = 0.2

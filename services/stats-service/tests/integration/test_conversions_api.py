@@ -244,7 +244,7 @@ async def test_an_erased_contact_is_emptied_and_the_conversion_stays(
     ]
     theirs = await client.post(PATH, json={**named, "campaignId": THEIRS}, headers=token("other"))
     for _ in range(2):
-        await wiring.conversions.forget_contact("acme", "c1")
+        await wiring.transactions.run(lambda tx: wiring.conversions.forget_contact(tx, "acme", "c1"))
     shown = [(await client.get(f"{PATH}/{one}")).json()["data"] for one in ids]
     assert [(data["contactId"], data["value"]) for data in shown] == [(None, 5), ("c2", 5)]
     kept = await client.get(f"{PATH}/{theirs.json()['data']['id']}", headers=token("other"))

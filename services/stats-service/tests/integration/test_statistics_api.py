@@ -66,6 +66,7 @@ async def fold_all(wiring: ApiWiring, bodies: list[bytes], first: int = 0) -> No
         transactions=wiring.transactions,
         positions=wiring.positions,
         ledger=wiring.ledger,
+        attribution=timedelta(days=7),
     )
 
 

@@ -20,10 +20,10 @@ from stats_service.adapters.mongo_positions import MongoPositions
 from stats_service.application.fold_batch import Batch, Folded, ForeignFacts, fold_batch
 from stats_service.application.ports import NewPrice, Owner, Partition, PositionMoved
 from stats_service.application.read_fact import read_fact
-from stats_service.domain.dimensions import ALL, Kind, Line, Metric
+from stats_service.domain.dimensions import ALL, Cell, Kind, Line, Metric
 from stats_service.domain.facts import Fact
 from stats_service.domain.people import references
-from stats_service.domain.states import Cell, Changes, Known, Names, Task
+from stats_service.domain.states import Changes, Known, Names, Task
 
 pytestmark = pytest.mark.integration
 
@@ -45,7 +45,11 @@ class Store:
     async def fold(self, batch: Batch) -> Folded:
         await self.positions.read(batch.partition)
         return await fold_batch(
-            batch, transactions=self.transactions, positions=self.positions, ledger=self.ledger
+            batch,
+            transactions=self.transactions,
+            positions=self.positions,
+            ledger=self.ledger,
+            attribution=timedelta(days=7),
         )
 
 
@@ -337,18 +341,77 @@ async def test_whom_a_message_reached_is_kept_once_with_the_state_of_the_shard(
     assert shard["windows"] == [[0, 1]]
 
 
+async def test_clicks_and_conversions_count_for_what_reached_the_contact_whichever_comes_first(
+    store: Store, events: Any
+) -> None:
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=29_000_000)
+    row = TallyRow(
+        minute=29_000_000,
+        message_id="msg_1",
+        status="successful",
+        count=2,
+        segments=[0],
+        contact_ids=["a", "b"],
+    )
+    delivery = events.window(tally=[row], segment_ids=["seg_a"])
+    before = [events.clicked("a", clicked_at=at), events.converted("conv_1", "b", value=2, converted_at=at)]
+    after = [
+        events.clicked("b", clicked_at=at + timedelta(minutes=1)),
+        events.converted("conv_2", "a", value=3, converted_at=at + timedelta(minutes=2)),
+        events.converted("conv_3", "nobody", converted_at=at + timedelta(minutes=2)),
+    ]
+    bodies = [*before, delivery, *after]
+    assert await fold_each(store, bodies) == 6
+    totals = dict(await store.numbers.totals("camp_1"))
+    once_each = {"read": 2, "clicked": 2, "clickedTotal": 2, "converted": 2, "convertedTotal": 2}
+    assert totals == {"sent": 2, "delivered": 2, "revenue-EUR": 50_000} | once_each
+    assert await fold_each(store, bodies, first=6) == 0
+    assert await store.numbers.totals("camp_1") == totals
+
+
+async def test_a_click_counts_in_the_lines_that_the_delivery_told_though_it_came_first(
+    mongo_database: Any, events: Any
+) -> None:
+    store = await _mongo(mongo_database)
+    row = TallyRow(
+        minute=29_000_000, message_id="msg_1", variation_id="var_1", status="successful", count=1,
+        segments=[0], contact_ids=["a"],
+    )  # fmt: skip
+    await fold_each(store, [events.clicked("a"), events.window(tally=[row], segment_ids=["seg_a"])])
+    rows = await mongo_database["totals"].find({}).to_list(None)
+    clicked = {line_of_total(row["_id"]): row["clicked"] for row in rows}
+    assert clicked == {ALL: 1, Line(Kind.MESSAGE, "msg_1", "var_1"): 1, Line(Kind.SEGMENT, "seg_a"): 1}
+
+
+async def test_an_erased_contact_is_taken_from_its_conversions_and_its_numbers_stay(
+    mongo_database: Any, events: Any
+) -> None:
+    store = await _mongo(mongo_database)
+    rows = [("conv_1", "acme", "con_ann"), ("conv_2", "acme", "b"), ("conv_3", "other", "con_ann")]
+    conversions = mongo_database["conversions"]
+    await conversions.insert_many([{"_id": i, "org": org, "contactId": contact} for i, org, contact in rows])
+    await fold_each(store, [events.clicked("con_ann"), events.erased("con_ann"), events.erased("con_ann")])
+    left = {row["_id"]: row["contactId"] async for row in conversions.find({})}
+    assert left == {"conv_1": None, "conv_2": "b", "conv_3": "con_ann"}
+    assert (await store.numbers.totals("camp_1"))["clicked"] == 1
+    for name in set(await mongo_database.list_collection_names()) - {"conversions"}:
+        assert "con_ann" not in str(await mongo_database[name].find({}).to_list(None)), name
+
+
 async def test_a_ledger_that_makes_a_book_anew_touches_nothing_else(mongo_database: Any, events: Any) -> None:
     store = await _mongo(mongo_database)
     await fold_each(store, [events.created(), events.window(0)])
     before = await mongo_database["numbers"].find_one({"_id": "camp_1"})
     again = MongoLedger(mongo_database, clock=SystemClock(), into={"camp_1": 1})
     anew = Store(store.transactions, MongoPositions(mongo_database), again, store.numbers, store.links)
-    await fold_each(anew, [events.window(0), events.window(1), events.planned(3)], first=2)
+    again = [events.window(0), events.window(1), events.planned(3), events.clicked("a")]
+    await fold_each(anew, again, first=2)
     assert await mongo_database["numbers"].find_one({"_id": "camp_1"}) == before
     assert (await store.numbers.totals("camp_1"))["sent"] == 1
     await mongo_database["numbers"].update_one({"_id": "camp_1"}, {"$set": {"version": 1}})
-    assert await store.numbers.totals("camp_1") == {"sent": 2, "delivered": 2, "tasksTotal": 3}
-    assert await fold_each(store, [events.window(1), events.window(2)], first=5) == 1
+    expected = {"sent": 2, "delivered": 2, "tasksTotal": 3, "clicked": 1, "clickedTotal": 1, "read": 1}
+    assert await store.numbers.totals("camp_1") == expected
+    assert await fold_each(store, [events.window(1), events.window(2)], first=6) == 1
     assert (await store.numbers.totals("camp_1"))["sent"] == 3
 
 

@@ -1,19 +1,23 @@
 """Failures become waiting, parking, or reading the log; nothing is lost, nothing counts twice."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from service_kit.errors import Retryable
 from service_kit.kafka.consumer import RetryPolicy
-from service_kit.testing.fakes import InMemoryTransactions
+from service_kit.testing.fakes import FixedClock, InMemoryTransactions
 from stats_service.application.fold_batch import Batch, Folded, fold_batch
 from stats_service.application.ports import LogAway, Partition, PositionMoved, Record
 from stats_service.domain.facts import WindowRecorded
 from stats_service.entrypoints.aggregator import Aggregator, Progress
 
 ATTEMPTS = 2
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+WEEK = timedelta(days=7)
 
 
 class Rig:
@@ -23,12 +27,15 @@ class Rig:
         self.parked: list[tuple[int, str]] = []
         self.folds = 0
         self.before_fold: Callable[[Batch], None] = lambda _batch: None
-        self._fold = partial(fold_batch, transactions=InMemoryTransactions(), positions=stats, ledger=stats)
+        self._fold = partial(
+            fold_batch, transactions=InMemoryTransactions(), positions=stats, ledger=stats, attribution=WEEK
+        )
         self.aggregator = Aggregator(
             self.fold,
             positions=stats,
             topics_log=log,
             park=self.park,
+            clock=FixedClock(NOW),
             retry=RetryPolicy(first_seconds=0, most_seconds=0, max_attempts=ATTEMPTS),
             progress=Progress(),
         )
@@ -83,6 +90,64 @@ async def test_unreadable_messages_are_parked_and_the_rest_counts(
     assert [offset for offset, _ in rig.parked] == [1, 2]
     assert (await stats.totals("camp_1"))["sent"] == 2
     assert stats.offsets[partition] == 3
+
+
+async def test_what_says_to_be_of_the_future_is_parked_and_what_is_late_counts(
+    rig: Rig, stats: Any, events: Any, records: Any, partition: Partition
+) -> None:
+    def row(at: datetime) -> list[Any]:
+        minute = int(at.timestamp()) // 60
+        return [{"minute": minute, "messageId": "msg_1", "status": "successful", "count": 1}]
+
+    tomorrow, too_late, long_ago = (NOW + timedelta(hours=hours) for hours in (24, 24.1, -24 * 80))
+    bodies = [
+        events.changed(events.window(0), "data.tally", row(tomorrow)),
+        events.changed(events.window(1), "data.tally", row(too_late)),
+        events.changed(events.window(2), "data.tally", row(long_ago)),
+        events.clicked(clicked_at=tomorrow),
+        events.clicked(clicked_at=too_late),
+        events.converted("conv_1", converted_at=too_late),
+    ]
+    await rig.aggregator.take(partition, records(bodies))
+    assert rig.parked == [(1, "future"), (4, "future"), (5, "future")]
+    totals = await stats.totals("camp_1")
+    assert (totals["sent"], totals["clickedTotal"], totals["convertedTotal"]) == (2, 1, 0)
+    assert stats.offsets[partition] == 5
+
+
+async def test_what_another_organisation_tells_of_a_campaign_is_parked_and_the_rest_counts(
+    rig: Rig, stats: Any, events: Any, records: Any, partition: Partition
+) -> None:
+    bodies = [events.created(), events.window(0), events.window(1, org="evil"), events.clicked(org="evil")]
+    await rig.aggregator.take(partition, records(bodies))
+    assert rig.parked == [(2, "foreign"), (3, "foreign")]
+    totals = await stats.totals("camp_1")
+    assert (totals["sent"], totals["clickedTotal"]) == (1, 0)
+    assert stats.offsets[partition] == 3
+
+
+async def test_what_is_told_of_an_unknown_campaign_and_of_a_deleted_one_counts(
+    rig: Rig, stats: Any, events: Any, records: Any, partition: Partition
+) -> None:
+    await rig.aggregator.take(partition, records([events.window(0), events.clicked()]))
+    assert await stats.owner_of("camp_1") is None
+    bodies = [events.created(), events.deleted(), events.window(1), events.clicked("contact_2")]
+    await rig.aggregator.take(partition, records(bodies, first=2))
+    assert (await stats.owner_of("camp_1")).deleted
+    totals = await stats.totals("camp_1")
+    assert (totals["sent"], totals["clicked"], rig.parked) == (2, 2, [])
+
+
+async def test_an_event_that_is_on_another_topic_too_counts_once(
+    rig: Rig, stats: Any, events: Any, records: Any, partition: Partition
+) -> None:
+    bodies = [events.window(0), events.clicked(event_id="event_1"), events.converted("conv_1")]
+    await rig.aggregator.take(partition, records(bodies))
+    elsewhere = Partition("audience-events", 0)
+    again = [replace(record, topic=elsewhere.topic, partition=0) for record in records(bodies)]
+    await rig.aggregator.take(elsewhere, again)
+    totals = await stats.totals("camp_1")
+    assert (totals["sent"], totals["clickedTotal"], totals["convertedTotal"]) == (1, 1, 1)
 
 
 async def test_what_the_consumer_skipped_is_read_from_the_log(

@@ -12,6 +12,8 @@ from stats_service.application.read_fact import read_fact
 from stats_service.domain.fold import fold
 from stats_service.domain.states import names_in
 
+WEEK_MS = 7 * 24 * 60 * 60 * 1000
+
 
 class Rig:
     """Numbers that move, and what is told of them."""
@@ -37,7 +39,7 @@ class Rig:
 
         async def work(tx: Tx) -> None:
             known = await self.stats.known(tx, names_in([fact]))
-            await self.stats.apply(tx, known, fold([fact], known))
+            await self.stats.apply(tx, known, fold([fact], known, window_ms=WEEK_MS))
 
         await self.transactions.run(work)
 

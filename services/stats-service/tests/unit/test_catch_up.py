@@ -1,17 +1,21 @@
 """Positions are compared with the log itself."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from service_kit.kafka.consumer import RetryPolicy
-from service_kit.testing.fakes import InMemoryTransactions
+from service_kit.testing.fakes import FixedClock, InMemoryTransactions
 from stats_service.application.catch_up import CatchUp, Look
 from stats_service.application.fold_batch import fold_batch
 from stats_service.application.ports import Partition
 from stats_service.entrypoints.aggregator import Aggregator, Progress
 from stats_service.entrypoints.parts import SourceHangs, catch_up_for_ever
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+WEEK = timedelta(days=7)
 
 
 async def never_park(record: object, reason: str) -> None:
@@ -22,10 +26,11 @@ async def never_park(record: object, reason: str) -> None:
 def catch_up(stats: Any, topics_log: Any) -> CatchUp:
     transactions = InMemoryTransactions()
     aggregator = Aggregator(
-        partial(fold_batch, transactions=transactions, positions=stats, ledger=stats),
+        partial(fold_batch, transactions=transactions, positions=stats, ledger=stats, attribution=WEEK),
         positions=stats,
         topics_log=topics_log,
         park=never_park,
+        clock=FixedClock(NOW),
         retry=RetryPolicy(first_seconds=0, most_seconds=0, max_attempts=1),
         progress=Progress(),
     )

@@ -27,11 +27,13 @@ from stats_service.domain.states import (
     ExecutionKey,
     ExecutionState,
     Known,
+    Result,
     ShardKey,
     ShardState,
     Task,
 )
 
+WEEK_MS = 7 * 24 * 60 * 60 * 1000
 CAMPAIGN_OF = {"exec_1": "camp_1", "exec_2": "camp_1", "exec_3": "camp_2"}
 SHARDS, WINDOWS = 2, 4
 
@@ -130,11 +132,11 @@ def test_any_batches_with_replays_and_duplicates_give_the_plain_recount(
     reached: Counter[object] = Counter()
     counted = 0
     for batch in batches:
-        changes = fold(batch, Known(shards=shards, executions=executions))
+        changes = fold(batch, Known(shards=shards, executions=executions), window_ms=WEEK_MS)
         shards |= changes.shards
         executions |= changes.executions
-        counted += changes.counted
-        assert changes.counted + changes.duplicates == len(batch)
+        counted += changes.results[Result.COUNTED]
+        assert changes.results.total() == len(batch)
         for campaign, book in changes.books.items():
             tasks.update({(campaign, task.value): number for task, number in book.tasks.items()})
             cells.update({(campaign, *cell): number for cell, number in book.cells.items()})
@@ -149,7 +151,7 @@ def test_any_batches_with_replays_and_duplicates_give_the_plain_recount(
 
 def test_a_completed_shard_counts_once_even_if_a_later_window_says_so_again() -> None:
     windows = [WindowRecorded("camp_1", "acme", "exec_1", 0, number, True, ()) for number in (0, 1)]
-    assert fold(windows, Known()).books["camp_1"].tasks == {Task.COMPLETED: 1}
+    assert fold(windows, Known(), window_ms=WEEK_MS).books["camp_1"].tasks == {Task.COMPLETED: 1}
 
 
 FAILED, FAILED_AGAIN, COMPLETED = End(False, 10, 5), End(False, 20, 2), End(True, 30, 0)
@@ -180,10 +182,10 @@ def test_the_latest_end_of_an_execution_counts_alone_whatever_the_order(
     known = {key: ExecutionState(planned=True)}
     total = times = 0
     for batch in [facts] if one_batch else [[fact] for fact in facts]:
-        changes = fold(batch, Known(executions=known))
+        changes = fold(batch, Known(executions=known), window_ms=WEEK_MS)
         known |= changes.executions
         total += sum(book.tasks[Task.FAILED] for book in changes.books.values())
-        times += changes.counted
+        times += changes.results[Result.COUNTED]
     assert (total, times) == (failed, counted)
     assert known[key].planned
 
@@ -194,7 +196,7 @@ def test_ends_of_one_execution_leave_those_of_another_alone() -> None:
         ExecutionEnded("camp_1", "acme", "exec_2", FAILED_AGAIN),
         ExecutionEnded("camp_1", "acme", "exec_1", COMPLETED),
     ]
-    assert fold(facts, Known()).books["camp_1"].tasks[Task.FAILED] == FAILED_AGAIN.failed
+    assert fold(facts, Known(), window_ms=WEEK_MS).books["camp_1"].tasks[Task.FAILED] == FAILED_AGAIN.failed
 
 
 def test_the_newest_state_of_a_campaign_wins_part_by_part_whatever_the_order() -> None:
@@ -206,7 +208,7 @@ def test_the_newest_state_of_a_campaign_wins_part_by_part_whatever_the_order() -
         for batches in ([list(order)], [[fact] for fact in order]):
             known: dict[str, CampaignState] = {}
             for batch in batches:
-                known |= fold(batch, Known(campaigns=known)).campaigns
+                known |= fold(batch, Known(campaigns=known), window_ms=WEEK_MS).campaigns
             state = known["camp_1"]
             assert (state.name, state.sequence, state.deleted) == ("", 4, True)
             assert (state.definition, state.messages) == (updated.definition, started.messages)
@@ -220,7 +222,7 @@ def test_the_newest_name_of_a_segment_wins_and_a_deleted_one_keeps_its_last() ->
     ]
     known: dict[SegmentKey, SegmentNamed] = {}
     for fact in [facts[2], facts[1], facts[0], facts[1]]:
-        known |= fold([fact], Known(segments=known)).segments
+        known |= fold([fact], Known(segments=known), window_ms=WEEK_MS).segments
     assert known[facts[0].key] == SegmentNamed("acme", "seg_a", "New", 3, deleted=True)
 
 
@@ -228,9 +230,9 @@ def test_what_another_organisation_tells_of_a_campaign_counts_nowhere() -> None:
     created = CampaignSeen("camp_1", "acme", "A", 1)
     planned, foreign = (ExecutionPlanned("camp_1", org, f"exec_{org}", 3) for org in ("acme", "evil"))
     stolen = CampaignSeen("camp_1", "evil", "Mine", 9)
-    changes = fold([created, foreign, planned, stolen], Known())
-    assert (changes.foreign, changes.counted) == ([1, 3], 2)
+    changes = fold([created, foreign, planned, stolen], Known(), window_ms=WEEK_MS)
+    assert (changes.foreign, changes.results) == ([1, 3], {Result.COUNTED: 2})
     assert changes.books["camp_1"].tasks == {Task.TOTAL: 3}
     assert changes.campaigns["camp_1"].name == "A"
     known = Known(campaigns=changes.campaigns)
-    assert fold([foreign], known).books == {}
+    assert fold([foreign], known, window_ms=WEEK_MS).books == {}

@@ -1,19 +1,20 @@
 """What the numbers mean."""
 
 import pytest
-from stats_service.domain.dimensions import ALL, Kind, Line, Metric
+from stats_service.domain.dimensions import ALL, Cell, Kind, Line, Metric
 from stats_service.domain.facts import Outcome, TallyRow, WindowRecorded
 from stats_service.domain.fold import fold
 from stats_service.domain.numbers import overview, performance
-from stats_service.domain.states import Cell, Known
+from stats_service.domain.states import Known
 
+WEEK_MS = 7 * 24 * 60 * 60 * 1000
 MESSAGE = Line(Kind.MESSAGE, "msg_1", "var_1")
 
 
 def cells(*rows: TallyRow) -> dict[Cell, int]:
     """What the rows count."""
     fact = WindowRecorded("camp_1", "acme", "exec_1", 0, 0, shard_completed=False, rows=rows)
-    return fold([fact], Known()).books["camp_1"].cells
+    return fold([fact], Known(), window_ms=WEEK_MS).books["camp_1"].cells
 
 
 @pytest.mark.parametrize(

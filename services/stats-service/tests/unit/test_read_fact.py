@@ -1,5 +1,6 @@
 """From bytes to facts."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -9,6 +10,9 @@ from contracts.envelope import MalformedEvent
 from stats_service.application.read_fact import read_fact
 from stats_service.domain.facts import (
     CampaignSeen,
+    Clicked,
+    ClickTold,
+    Converted,
     Definition,
     End,
     ExecutionEnded,
@@ -18,7 +22,7 @@ from stats_service.domain.facts import (
     TallyRow,
     WindowRecorded,
 )
-from stats_service.domain.people import references
+from stats_service.domain.people import reference, references
 from stats_service.entrypoints.subscriptions import SUBSCRIPTIONS, TOPICS
 
 
@@ -32,11 +36,16 @@ def test_each_subscribed_event_becomes_the_fact_that_the_table_names(events: Any
         "campaign.deleted": events.deleted(),
         "settings.changed": events.settings(0.05),
         "segment.changed": events.segment("Friends"),
+        "engagement.clicked": events.clicked(),
+        "engagement.converted": events.converted("conv_1"),
+        "contact.erased": events.erased("contact_1"),
     }
     for name, raw in raws.items():
         expected = next(fact for event, fact in SUBSCRIPTIONS.items() if issubclass(CATALOGUE[name], event))
         assert type(read_fact(raw)) is expected
-    assert TOPICS == ["audience-events", "campaign-events", "delivery-events", "execution-events"]
+    assert TOPICS == [
+        "audience-events", "campaign-events", "delivery-events", "engagement-events", "execution-events",
+    ]  # fmt: skip
 
 
 def test_the_parts_of_each_fact_come_from_the_event(events: Any) -> None:
@@ -82,6 +91,37 @@ def test_a_row_says_its_segments_by_id_and_whom_it_reached_by_reference(events: 
         TallyRow(29_000_000, "msg_1", "var_1", "successful", "", 2, ("seg_a", "seg_c"), reached),
         TallyRow(29_000_000, "msg_1", "", "failed", "X", 1),
     )
+
+
+def test_clicks_and_conversions_are_told_by_reference_in_milliseconds_and_whole_units(events: Any) -> None:
+    at = datetime(2026, 1, 1, 12, 0, 1, 250_000, UTC)
+    milliseconds = int(at.timestamp() * 1000)
+    ann, event = reference("ann"), reference("event_1")
+    assert read_fact(events.clicked("ann", event_id="event_1", clicked_at=at)) == Clicked(
+        "camp_1", "acme", ann, event, "msg_1", milliseconds
+    )
+    click = {"executionId": "exec_1", "messageId": "msg_2", "clickedAt": "2026-01-01T12:00:00Z"}
+    raw = events.converted("conv_1", "ann", value=0.1234, converted_at=at)
+    fact = Converted("camp_1", "acme", ann, reference("conv_1"), 1234, "EUR", milliseconds)
+    assert read_fact(raw) == fact
+    named = replace(fact, click=ClickTold(milliseconds - 1250, "msg_2"))
+    assert read_fact(events.changed(raw, "data.click", click)) == named
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("data.currency", "E.R"),
+        ("data.currency", "euro"),
+        ("data.value", -1),
+        ("data.value", 1e300),
+        ("data.value", None),
+        ("data.convertedAt", "1960-01-01T00:00:00Z"),
+    ],
+)
+def test_a_conversion_of_a_wrong_shape_is_malformed(events: Any, path: str, value: Any) -> None:
+    with pytest.raises(MalformedEvent):
+        read_fact(events.changed(events.converted("conv_1"), path, value))
 
 
 def test_what_a_campaign_may_cost_its_segments_and_its_messages_come_with_the_events_that_tell_them(
@@ -155,6 +195,8 @@ def test_test_runs_and_unknown_types_count_nothing(events: Any) -> None:
     assert read_fact(events.planned(3, test_mode=True)) is None
     assert read_fact(events.failed(3, test_mode=True)) is None
     assert read_fact(events.completed(test_mode=True)) is None
+    assert read_fact(events.clicked(test_mode=True)) is None
+    assert read_fact(events.converted("conv_1", test_mode=True)) is None
     assert read_fact(events.changed(events.window(), "type", "delivery.imagined")) is None
 
 

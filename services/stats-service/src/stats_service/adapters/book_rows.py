@@ -7,8 +7,8 @@ from typing import Final
 from pymongo import UpdateOne
 
 from stats_service.adapters.book_keys import day_key, hour_key, total_key
-from stats_service.domain.dimensions import ALL, MINUTES_A_DAY, QUARTER_MINUTES, Line
-from stats_service.domain.states import BookChanges, Cell
+from stats_service.domain.dimensions import ALL, MINUTES_A_DAY, QUARTER_MINUTES, Cell, Line
+from stats_service.domain.states import BookChanges
 
 MINUTES_AN_HOUR: Final = 60
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

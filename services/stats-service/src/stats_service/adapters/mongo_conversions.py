@@ -38,9 +38,10 @@ class MongoConversions:
         except DuplicateKeyError as error:
             raise ConversionExists from error
 
-    async def forget_contact(self, org: str, contact: str) -> None:
+    async def forget_contact(self, tx: Tx, org: str, contact: str) -> None:
         """Empty the contact in all its conversions, which stay as numbers; again changes nothing."""
-        await self._rows.update_many({"org": org, "contactId": contact}, {"$set": {"contactId": None}})
+        named = {"org": org, "contactId": contact}
+        await self._rows.update_many(named, {"$set": {"contactId": None}}, session=session_of(tx))
 
     async def currency_of(self, org: str) -> str:
         """The organisation's currency; the default while no event told of its settings."""

@@ -18,7 +18,9 @@ from service_kit.ports import Tx
 
 from stats_service.adapters.book_keys import DAYS, HOURS, NUMBERS, TOTALS, book_of
 from stats_service.adapters.book_rows import days_of, hours_of, totals_of
+from stats_service.adapters.mongo_conversions import MongoConversions
 from stats_service.adapters.mongo_links import LINKS, keep_link
+from stats_service.adapters.mongo_people import CROWDS, PEOPLE, Books, MongoPeople
 from stats_service.adapters.mongo_registry import MongoRegistry, rows_of, write
 from stats_service.adapters.state_rows import (
     EXECUTIONS,
@@ -31,13 +33,14 @@ from stats_service.adapters.state_rows import (
     shard_in,
     shard_key,
 )
-from stats_service.domain.states import BookChanges, Changes, Known, Names
+from stats_service.domain.person import Person, Received
+from stats_service.domain.states import BookChanges, Changes, Known, Names, PersonKey
 
 REMEMBER: Final = timedelta(days=120)
 """Longer than Kafka keeps an event: no replay can bring back a fact whose name is forgotten."""
 MINUTES_KEPT: Final = timedelta(days=3)
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
-BOOK_COLLECTIONS: Final = (TOTALS, DAYS, HOURS, SHARDS, EXECUTIONS)
+BOOK_COLLECTIONS: Final = (TOTALS, DAYS, HOURS, SHARDS, EXECUTIONS, PEOPLE, CROWDS)
 """Where a book's rows are: all whose `_id` begins with the book and "/"."""
 
 
@@ -54,7 +57,9 @@ class MongoLedger:
         self._shards = database[SHARDS]
         self._executions = database[EXECUTIONS]
         self._links = database[LINKS]
+        self._conversions = MongoConversions(database)
         self._registry = MongoRegistry(database)
+        self._people = MongoPeople(database)
         self._clock = clock
         self._into = into
 
@@ -73,22 +78,34 @@ class MongoLedger:
         """What was told before of these, in the books that are to be written."""
         session = session_of(tx)
         versions = await self._versions(names.campaigns, session)
-        shards = {
-            shard_key(book_of(key.campaign, versions[key.campaign]), key.execution, key.shard): key
-            for key in names.shards
-        }
-        executions = {
-            execution_key(book_of(key.campaign, versions[key.campaign]), key.execution): key
-            for key in names.executions
-        }
+        books = _books(versions)
+        shards = {shard_key(books[key.campaign], key.execution, key.shard): key for key in names.shards}
+        executions = {execution_key(books[key.campaign], key.execution): key for key in names.executions}
         shard_rows = await rows_of(self._shards, shards, session, WITHOUT_REACHED)
         execution_rows = await rows_of(self._executions, executions, session)
+        people, received = await self._persons(names, books, session)
         return replace(
             await self._registry.known(names, session),
             versions=versions,
+            people=people,
+            received=received,
             shards={shards[row["_id"]]: shard_in(row) for row in shard_rows},
             executions={executions[row["_id"]]: execution_in(row) for row in execution_rows},
         )
+
+    async def _persons(
+        self, names: Names, books: Books, session: Session
+    ) -> tuple[dict[PersonKey, Person], dict[PersonKey, list[Received]]]:
+        """The persons of a batch, and what had reached those that are becoming persons with it."""
+        reached = await self._people.among(names.reached, books, session)
+        people = await self._people.known(names.engaged | reached, books, session)
+        new = names.engaged - people.keys()
+        if new and self._into is None:
+            # A pass takes long: who folds deliveries of the campaign meanwhile is to repeat, not this.
+            campaigns = sorted({key.campaign for key in new})
+            held = {"_id": {"$in": campaigns}}
+            await self._numbers.update_many(held, {"$inc": {"passes": 1}}, session=session)
+        return people, await self._people.received(new, books, session)
 
     async def _versions(self, campaigns: Iterable[str], session: Session) -> dict[str, int]:
         if self._into is not None:
@@ -104,8 +121,11 @@ class MongoLedger:
             await write(self._numbers, [_mark(*item) for item in changes.books.items()], session)
             await self._registry.apply(changes, known, session)
             await write(self._links, [keep_link(link) for link in changes.links], session)
-        books = {campaign: book_of(campaign, version) for campaign, version in known.versions.items()}
+            for erased in changes.erased:
+                await self._conversions.forget_contact(tx, erased.org, erased.contact)
+        books = _books(known.versions)
         await self._states(changes, books, session)
+        await self._people.apply(changes, known, books, session)
         added = [(books[campaign], more) for campaign, more in changes.books.items()]
         totals = [row for book, more in added for row in totals_of(book, more)]
         days = [row for book, more in added for row in days_of(book, more.cells)]
@@ -130,6 +150,10 @@ class MongoLedger:
         ]
         await write(self._shards, shards, session)
         await write(self._executions, executions, session)
+
+
+def _books(versions: Mapping[str, int]) -> dict[str, str]:
+    return {campaign: book_of(campaign, version) for campaign, version in versions.items()}
 
 
 def _mark(campaign: str, changes: BookChanges) -> UpdateOne:

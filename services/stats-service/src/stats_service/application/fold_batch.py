@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from service_kit.ports import Transactions, Tx
 
 from stats_service.application.ports import Ledger, Partition, PositionMoved, Positions
 from stats_service.domain.facts import Fact
 from stats_service.domain.fold import fold
-from stats_service.domain.states import names_in
+from stats_service.domain.states import Result, names_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +33,11 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """How many facts were counted, and how many were in the numbers already."""
+    """How many facts were counted, were in the numbers already, and were dropped."""
 
     counted: int = 0
     duplicates: int = 0
+    dropped: int = 0
 
 
 class ForeignFacts(Exception):
@@ -47,9 +49,16 @@ class ForeignFacts(Exception):
 
 
 async def fold_batch(
-    batch: Batch, *, transactions: Transactions, positions: Positions, ledger: Ledger
+    batch: Batch,
+    *,
+    transactions: Transactions,
+    positions: Positions,
+    ledger: Ledger,
+    attribution: timedelta,
 ) -> Folded:
     """Count what lies beyond the stored position and move it to the end of the batch.
+
+    `attribution` is how long after a message, or a click, a conversion counts as brought about by it.
 
     A batch that was folded before, by anybody, changes nothing. Raises PositionMoved when the position
     is not where the batch could go on, or moves meanwhile; ForeignFacts, and then nothing was counted.
@@ -64,11 +73,13 @@ async def fold_batch(
         fresh = [item for item in batch.facts if item[0] > stored]
         facts = [fact for _, fact in fresh]
         known = await ledger.known(tx, names_in(facts))
-        changes = fold(facts, known)
+        changes = fold(facts, known, window_ms=attribution // timedelta(milliseconds=1))
         if changes.foreign:
             raise ForeignFacts([fresh[place][0] for place in changes.foreign])
         await ledger.apply(tx, known, changes)
         await positions.move(tx, batch.partition, before=stored, after=batch.last)
-        return Folded(changes.counted, changes.duplicates + len(batch.facts) - len(facts))
+        results = changes.results
+        duplicates = results[Result.DUPLICATE] + len(batch.facts) - len(facts)
+        return Folded(results[Result.COUNTED], duplicates, results[Result.DROPPED])
 
     return await transactions.run(work)

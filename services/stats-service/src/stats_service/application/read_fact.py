@@ -1,12 +1,14 @@
 """From a message's bytes to a fact."""
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 from contracts.catalogue import decode, event_type
-from contracts.envelope import Envelope, MalformedEvent, UnknownEventType
-from contracts.events.audience import SegmentChanged
+from contracts.envelope import Envelope, EventData, MalformedEvent, UnknownEventType
+from contracts.events.audience import ContactErased, SegmentChanged
 from contracts.events.campaign import (
     AudienceDefinition,
     CampaignCreated,
@@ -18,13 +20,18 @@ from contracts.events.campaign import (
     ExecutionSnapshot,
 )
 from contracts.events.delivery import DeliveryRecorded, FastDelivery, FastTallyRow, decode_fast
+from contracts.events.engagement import EngagementClicked, EngagementConverted
 from contracts.events.execution import ExecutionCompleted, ExecutionFailed
 from contracts.events.execution import ExecutionPlanned as PlannedEvent
 from contracts.events.settings import SettingsChanged
 from contracts.tracking import links_of
 
+from stats_service.domain.dimensions import MONEY_UNITS
 from stats_service.domain.facts import (
     CampaignSeen,
+    Clicked,
+    ClickTold,
+    Converted,
     Definition,
     End,
     ExecutionEnded,
@@ -38,7 +45,8 @@ from stats_service.domain.facts import (
     TallyRow,
     WindowRecorded,
 )
-from stats_service.domain.people import references
+from stats_service.domain.facts import ContactErased as Erased
+from stats_service.domain.people import reference, references
 
 _OUTCOMES: dict[str, Outcome] = {
     "successful": "successful",
@@ -47,6 +55,8 @@ _OUTCOMES: dict[str, Outcome] = {
     "unknown": "unknown",
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CURRENCY = re.compile("[A-Z]{3}")
+_MOST_MONEY = 10**10
 _MOST = 2**31
 """No window, minute or count is larger; a number beyond it could not be stored."""
 
@@ -65,22 +75,66 @@ def read_fact(raw: bytes | None) -> Fact | None:
 
 
 def _other(event: Envelope[Any]) -> Fact | None:
-    data = event.data
+    data, org = event.data, event.orgid
     if isinstance(data, CampaignEvent):
         return _seen(data, event)
+    if isinstance(data, (EngagementClicked, EngagementConverted)):
+        return None if data.test_mode else _engaged(data, event)
+    if isinstance(data, (PlannedEvent, ExecutionCompleted, ExecutionFailed)):
+        return None if data.test_mode else _execution(data, org)
+    return _of_organisation(data, org)
+
+
+def _of_organisation(data: EventData, org: str) -> Fact | None:
     if isinstance(data, SettingsChanged):
-        revision = _sane(data.revision, "data.revision")
-        return PriceSet(event.orgid, data.cost_per_message, revision, data.currency)
+        return PriceSet(org, data.cost_per_message, _sane(data.revision, "data.revision"), data.currency)
     if isinstance(data, SegmentChanged):
         revision = _sane(data.revision, "data.revision")
-        return SegmentNamed(event.orgid, data.segment_id, data.name, revision, data.deleted)
-    if not isinstance(data, (PlannedEvent, ExecutionCompleted, ExecutionFailed)) or data.test_mode:
-        return None
+        return SegmentNamed(org, data.segment_id, data.name, revision, data.deleted)
+    return Erased(org, data.contact_id) if isinstance(data, ContactErased) else None
+
+
+def _execution(data: PlannedEvent | ExecutionCompleted | ExecutionFailed, org: str) -> Fact:
     if isinstance(data, PlannedEvent):
-        return ExecutionPlanned(
-            data.campaign_id, event.orgid, data.execution_id, _sane(data.shards, "data.shards")
-        )
-    return ExecutionEnded(data.campaign_id, event.orgid, data.execution_id, _end(data))
+        return ExecutionPlanned(data.campaign_id, org, data.execution_id, _sane(data.shards, "data.shards"))
+    return ExecutionEnded(data.campaign_id, org, data.execution_id, _end(data))
+
+
+def _engaged(data: EngagementClicked | EngagementConverted, event: Envelope[Any]) -> Clicked | Converted:
+    contact = reference(data.contact_id)
+    if isinstance(data, EngagementClicked):
+        at = _moment(data.clicked_at, "data.clickedAt")
+        return Clicked(data.campaign_id, event.orgid, contact, reference(event.id), data.message_id, at)
+    if not _CURRENCY.fullmatch(data.currency):
+        raise MalformedEvent("data.currency: not a currency")
+    click = None
+    if data.click is not None:
+        at = _moment(data.click.clicked_at, "data.click.clickedAt")
+        click = ClickTold(at, data.click.message_id)
+    return Converted(
+        data.campaign_id,
+        event.orgid,
+        contact,
+        reference(data.conversion_id),
+        value=_money(data.value),
+        currency=data.currency,
+        at=_moment(data.converted_at, "data.convertedAt"),
+        click=click,
+    )
+
+
+def _money(value: float) -> int:
+    """In whole units, of which the decimals as written have no parts."""
+    if value > _MOST_MONEY:
+        raise MalformedEvent("data.value: out of range")
+    return round(Fraction(repr(value)) * MONEY_UNITS)
+
+
+def _moment(moment: datetime, field: str) -> int:
+    milliseconds = _milliseconds(moment)
+    if milliseconds < 0:
+        raise MalformedEvent(f"{field}: out of range")
+    return milliseconds
 
 
 def _seen(data: CampaignEvent, event: Envelope[Any]) -> CampaignSeen:
@@ -144,8 +198,11 @@ def _end(data: ExecutionCompleted | ExecutionFailed) -> End:
 
 def _milliseconds(moment: datetime) -> int:
     """Since the epoch. Events are published with milliseconds; a time without a zone is UTC."""
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (aware - _EPOCH) // timedelta(milliseconds=1)
+    return (_aware(moment) - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _window(event: FastDelivery) -> WindowRecorded | None:
@@ -161,6 +218,7 @@ def _window(event: FastDelivery) -> WindowRecorded | None:
         window=_sane(data.window, "data.window"),
         shard_completed=data.shard_completed,
         rows=tuple([_row(row, segments) for row in data.tally]),
+        recorded_at=_aware(data.recorded_at),
     )
 
 

@@ -40,6 +40,14 @@ class Line(NamedTuple):
 ALL: Final = Line(Kind.ALL)
 
 
+class Cell(NamedTuple):
+    """Where something is counted: a metric of a line in a minute (UTC, since the epoch)."""
+
+    minute: int
+    line: Line
+    metric: str
+
+
 class Metric(StrEnum):
     """What lines count. ALL, MESSAGE and SEGMENT have all of them; ERROR has COUNT alone.
 

@@ -1,6 +1,7 @@
 """What the aggregator learns from events, free of their wire form."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, NamedTuple, TypeAlias
 
 Outcome = Literal["successful", "failed", "skipped", "unknown"]
@@ -34,6 +35,7 @@ class WindowRecorded:
     window: int
     shard_completed: bool
     rows: tuple[TallyRow, ...]
+    recorded_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,52 @@ class SegmentNamed:
         return SegmentKey(self.org, self.segment)
 
 
-CampaignFact: TypeAlias = WindowRecorded | ExecutionPlanned | ExecutionEnded | CampaignSeen
+@dataclass(frozen=True, slots=True)
+class Clicked:
+    """A contact clicked on a message's button at `at` (ms). `contact` and `event` are references."""
+
+    campaign: str
+    org: str
+    contact: bytes
+    event: bytes
+    message: str
+    at: int
+
+
+class ClickTold(NamedTuple):
+    """The click that a conversion came from, by the word of its click id: when (ms), and on which message."""
+
+    at: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A contact converted at `at` (ms). `contact` and `conversion` are references.
+
+    `value` is money in `MONEY_UNITS`ths.
+    """
+
+    campaign: str
+    org: str
+    contact: bytes
+    conversion: bytes
+    value: int
+    currency: str
+    at: int
+    click: ClickTold | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContactErased:
+    """A person was erased: what names the contact is to be forgotten."""
+
+    org: str
+    contact: str
+
+
+CampaignFact: TypeAlias = (
+    WindowRecorded | ExecutionPlanned | ExecutionEnded | CampaignSeen | Clicked | Converted
+)
 """What speaks of a campaign."""
-Fact: TypeAlias = CampaignFact | PriceSet | SegmentNamed
+Fact: TypeAlias = CampaignFact | PriceSet | SegmentNamed | ContactErased

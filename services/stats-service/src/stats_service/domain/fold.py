@@ -2,15 +2,19 @@
 
 Mental model: facts are counted by name, see `states`, so any order and any batches give the same numbers. An
 execution that failed may be mended and end again: its latest end counts, in place of the one before. The rows
-of a batch's tallies are added up before they are counted for each line they belong to.
+of a batch's tallies are added up before they are counted for each line they belong to. Persons are in
+`fold_people`.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from stats_service.domain.dimensions import ALL, Kind, Line, Metric
+from stats_service.domain.dimensions import ALL, Cell, Kind, Line, Metric
 from stats_service.domain.facts import (
     CampaignSeen,
+    Clicked,
+    ContactErased,
+    Converted,
     ExecutionEnded,
     ExecutionPlanned,
     Fact,
@@ -18,16 +22,17 @@ from stats_service.domain.facts import (
     SegmentNamed,
     WindowRecorded,
 )
+from stats_service.domain.fold_people import engage, settle_people
 from stats_service.domain.numbers import LOCAL_ERRORS
 from stats_service.domain.states import (
     BookChanges,
-    Cell,
     Changes,
     ExecutionKey,
     ExecutionState,
     Kin,
     Known,
     Reached,
+    Result,
     ShardKey,
     ShardState,
     Task,
@@ -36,40 +41,46 @@ from stats_service.domain.states import (
 from stats_service.domain.windows import with_window
 
 
-def fold(facts: Sequence[Fact], known: Known) -> Changes:
-    """What `facts` change, each counted once."""
+def fold(facts: Sequence[Fact], known: Known, *, window_ms: int) -> Changes:
+    """What `facts` change, each counted once. `window_ms` is how long a message leads to conversions."""
     changes = Changes()
     for place, fact in enumerate(facts):
         if _is_foreign(fact, known, changes):
             changes.foreign.append(place)
             continue
-        new = _one(fact, known, changes)
-        changes.counted += new
-        changes.duplicates += not new
+        changes.results[_one(fact, known, changes)] += 1
     for book in changes.books.values():
         _spread(book)
+    settle_people(known, changes, window_ms)
     return changes
 
 
 def _is_foreign(fact: Fact, known: Known, changes: Changes) -> bool:
     """Whether another organisation speaks of a campaign than the one that it belongs to."""
-    if isinstance(fact, (PriceSet, SegmentNamed)):
+    if isinstance(fact, (PriceSet, SegmentNamed, ContactErased)):
         return False
     campaign = changes.campaigns.get(fact.campaign) or known.campaigns.get(fact.campaign)
     return campaign is not None and campaign.org != fact.org
 
 
-def _one(fact: Fact, known: Known, changes: Changes) -> bool:
-    """Fold `fact`; whether it was new."""
+def _one(fact: Fact, known: Known, changes: Changes) -> Result:
+    """Fold `fact`; what became of it."""
     if isinstance(fact, WindowRecorded):
-        return _window(fact, known, changes)
-    if isinstance(fact, CampaignSeen):
-        return _campaign(fact, known, changes)
-    if isinstance(fact, PriceSet):
-        return _price(fact, known, changes)
-    if isinstance(fact, SegmentNamed):
-        return _segment(fact, known, changes)
-    return _execution(fact, known, changes)
+        new = _window(fact, known, changes)
+    elif isinstance(fact, (Clicked, Converted)):
+        return engage(fact, known, changes)
+    elif isinstance(fact, CampaignSeen):
+        new = _campaign(fact, known, changes)
+    elif isinstance(fact, PriceSet):
+        new = _price(fact, known, changes)
+    elif isinstance(fact, SegmentNamed):
+        new = _segment(fact, known, changes)
+    elif isinstance(fact, ContactErased):
+        changes.erased.append(fact)
+        new = True
+    else:
+        new = _execution(fact, known, changes)
+    return Result.COUNTED if new else Result.DUPLICATE
 
 
 def _window(fact: WindowRecorded, known: Known, changes: Changes) -> bool:

@@ -6,14 +6,18 @@ counted are kept beside the numbers, in the same book, and change in the same tr
 bounded: a few ranges per shard, a flag and an end per execution.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from stats_service.domain.dimensions import Line
+from stats_service.domain.dimensions import Cell
 from stats_service.domain.facts import (
     CampaignSeen,
+    Clicked,
+    ContactErased,
+    Converted,
     Definition,
     End,
     ExecutionEnded,
@@ -27,6 +31,7 @@ from stats_service.domain.facts import (
     SegmentNamed,
     WindowRecorded,
 )
+from stats_service.domain.person import Person, Received
 from stats_service.domain.windows import Ranges
 
 NO_DEFINITION = Definition()
@@ -47,12 +52,11 @@ class ExecutionKey(NamedTuple):
     execution: str
 
 
-class Cell(NamedTuple):
-    """Where something is counted: a metric of a line in a minute (UTC, since the epoch)."""
+class PersonKey(NamedTuple):
+    """A person of a campaign, by the contact's reference."""
 
-    minute: int
-    line: Line
-    metric: str
+    campaign: str
+    contact: bytes
 
 
 class Kin(NamedTuple):
@@ -106,6 +110,14 @@ class CampaignState:
     messages: Messages = ()
 
 
+class Result(StrEnum):
+    """What becomes of a fact: one of a person that has too many is dropped."""
+
+    COUNTED = "counted"
+    DUPLICATE = "duplicate"
+    DROPPED = "dropped"
+
+
 class Task(StrEnum):
     """What is counted of the shards of a campaign's executions: beside its totals, and by no time."""
 
@@ -134,11 +146,13 @@ class BookChanges:
 
 @dataclass(slots=True)
 class Names:
-    """What the facts of a batch speak of."""
+    """What the facts of a batch speak of: `engaged` did something, `reached` (by campaign) got something."""
 
     campaigns: set[str] = field(default_factory=set)
     shards: set[ShardKey] = field(default_factory=set)
     executions: set[ExecutionKey] = field(default_factory=set)
+    engaged: set[PersonKey] = field(default_factory=set)
+    reached: dict[str, bytearray] = field(default_factory=dict)
     orgs: set[str] = field(default_factory=set)
     segments: set[SegmentKey] = field(default_factory=set)
 
@@ -148,12 +162,16 @@ class Known:
     """What was told before of the things a batch speaks of; absent means nothing.
 
     `versions` are those of the campaigns' books, in which all this was found and where the changes belong.
+    `people` are the persons among those engaged or reached in the batch; `received` is what had reached those
+    of the engaged that are no persons yet.
     """
 
     versions: Mapping[str, int] = field(default_factory=dict)
     campaigns: Mapping[str, CampaignState] = field(default_factory=dict)
     shards: Mapping[ShardKey, ShardState] = field(default_factory=dict)
     executions: Mapping[ExecutionKey, ExecutionState] = field(default_factory=dict)
+    people: Mapping[PersonKey, Person] = field(default_factory=dict)
+    received: Mapping[PersonKey, Sequence[Received]] = field(default_factory=dict)
     prices: Mapping[str, PriceSet] = field(default_factory=dict)
     segments: Mapping[SegmentKey, SegmentNamed] = field(default_factory=dict)
 
@@ -169,13 +187,14 @@ class Changes:
     shards: dict[ShardKey, ShardState] = field(default_factory=dict)
     reached: dict[ShardKey, list[Reached]] = field(default_factory=dict)
     executions: dict[ExecutionKey, ExecutionState] = field(default_factory=dict)
+    people: dict[PersonKey, Person] = field(default_factory=dict)
     campaigns: dict[str, CampaignState] = field(default_factory=dict)
     links: list[FrozenLink] = field(default_factory=list)
     prices: dict[str, PriceSet] = field(default_factory=dict)
     segments: dict[SegmentKey, SegmentNamed] = field(default_factory=dict)
+    erased: list[ContactErased] = field(default_factory=list)
     foreign: list[int] = field(default_factory=list)
-    counted: int = 0
-    duplicates: int = 0
+    results: Counter[Result] = field(default_factory=Counter)
 
     def book(self, campaign: str, org: str) -> BookChanges:
         """What changes in the book of `campaign`."""
@@ -193,10 +212,15 @@ def names_in(facts: Iterable[Fact]) -> Names:
             names.orgs.add(fact.org)
         elif isinstance(fact, SegmentNamed):
             names.segments.add(fact.key)
-        else:
+        elif not isinstance(fact, ContactErased):
             names.campaigns.add(fact.campaign)
             if isinstance(fact, WindowRecorded):
                 names.shards.add(ShardKey(fact.campaign, fact.execution, fact.shard))
+                for row in fact.rows:
+                    if row.contacts:
+                        names.reached.setdefault(fact.campaign, bytearray()).extend(row.contacts)
+            elif isinstance(fact, (Clicked, Converted)):
+                names.engaged.add(PersonKey(fact.campaign, fact.contact))
             elif isinstance(fact, (ExecutionPlanned, ExecutionEnded)):
                 names.executions.add(ExecutionKey(fact.campaign, fact.execution))
     return names

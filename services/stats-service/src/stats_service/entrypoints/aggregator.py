@@ -9,11 +9,13 @@ repeats, and repeating changes nothing.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import datetime
 from time import monotonic, perf_counter
 from typing import Protocol
 
 from aiokafka.errors import KafkaError
 from contracts.envelope import ContractError
+from service_kit.clock import Clock
 from service_kit.errors import Retryable
 from service_kit.kafka.consumer import RetryPolicy
 from service_kit.logging import get_logger
@@ -22,8 +24,9 @@ from service_kit.mongo.client import is_unavailable
 from stats_service.application.fold_batch import Batch, Folded, ForeignFacts
 from stats_service.application.ports import Log, Partition, Positions, Record
 from stats_service.application.read_fact import read_fact
-from stats_service.domain.facts import Fact
-from stats_service.metrics import FACTS, FOLD_SECONDS, GAPS, LOST
+from stats_service.domain.facts import Fact, WindowRecorded
+from stats_service.domain.odd import is_of_the_future
+from stats_service.metrics import DROPPED, FACTS, FOLD_SECONDS, FRESHNESS, GAPS, LOST
 
 log = get_logger()
 
@@ -66,6 +69,7 @@ class Aggregator:
         positions: Positions,
         topics_log: Log,
         park: Park,
+        clock: Clock,
         retry: RetryPolicy,
         progress: Progress,
     ) -> None:
@@ -73,6 +77,7 @@ class Aggregator:
         self._positions = positions
         self._log = topics_log
         self._park = park
+        self._clock = clock
         self._retry = retry
         self._progress = progress
         self._one_at_a_time = asyncio.Lock()
@@ -136,14 +141,17 @@ class Aggregator:
 
     async def _store(self, partition: Partition, records: Sequence[Record], *, first: int) -> None:
         facts: list[tuple[int, Fact]] = []
+        now = int(self._clock.now().timestamp() * 1000)
         for record in records:
             try:
                 fact = read_fact(record.value)
             except ContractError as error:
-                await self._give_up(record, f"{type(error).__name__}: {error}")
-            else:
-                if fact is not None:
-                    facts.append((record.offset, fact))
+                await self._give_up(record, "unreadable", f"{type(error).__name__}: {error}")
+                continue
+            if fact is not None and is_of_the_future(fact, now):
+                await self._give_up(record, "future", "future")
+            elif fact is not None:
+                facts.append((record.offset, fact))
         batch = Batch(partition, first, records[-1].offset, facts)
         await self._settle(batch, {record.offset: record for record in records})
 
@@ -154,13 +162,13 @@ class Aggregator:
             return
         if isinstance(error, ForeignFacts):
             for offset in error.offsets:
-                await self._give_up(records[offset], "foreign")
+                await self._give_up(records[offset], "foreign", "foreign")
             await self._settle(batch.without(error.offsets), records)
             return
         if not batch.facts:
             raise error
         if len(batch.facts) == 1:
-            await self._give_up(records[batch.facts[0][0]], type(error).__name__)
+            await self._give_up(records[batch.facts[0][0]], "failed", type(error).__name__)
             await self._settle(Batch(batch.partition, batch.first, batch.last, ()), records)
             return
         half = len(batch.facts) // 2
@@ -187,9 +195,11 @@ class Aggregator:
                 return None
         return last
 
-    @staticmethod
-    def _told(batch: Batch, folded: Folded, seconds: float) -> None:
+    def _told(self, batch: Batch, folded: Folded, seconds: float) -> None:
         FACTS.labels(result="counted").inc(folded.counted)
+        DROPPED.labels(reason="excess").inc(folded.dropped)
+        if recorded := _recorded(batch):
+            FRESHNESS.observe(max((self._clock.now() - min(recorded)).total_seconds(), 0))
         FACTS.labels(result="duplicate").inc(folded.duplicates)
         FOLD_SECONDS.observe(seconds)
         log.info(
@@ -197,11 +207,21 @@ class Aggregator:
             last=batch.last, counted=folded.counted, duplicates=folded.duplicates, seconds=round(seconds, 4),
         )  # fmt: skip
 
-    async def _give_up(self, record: Record, reason: str) -> None:
+    async def _give_up(self, record: Record, kind: str, reason: str) -> None:
         await self._park(record, reason)
         FACTS.labels(result="parked").inc()
+        DROPPED.labels(reason=kind).inc()
         log.error("event.parked", topic=record.topic, partition=record.partition, offset=record.offset,
                   reason=reason)  # fmt: skip
+
+
+def _recorded(batch: Batch) -> list[datetime]:
+    """When the outcomes in `batch` were recorded."""
+    return [
+        fact.recorded_at
+        for _, fact in batch.facts
+        if isinstance(fact, WindowRecorded) and fact.recorded_at is not None
+    ]
 
 
 def _runs(records: Sequence[Record]) -> Iterator[list[Record]]:
