@@ -61,6 +61,7 @@ async def wiring(mongo_url: str, mongo_database: Any, events: Any) -> AsyncItera
     await fold_batch(
         Batch(partition, 0, len(bodies) - 1, facts),
         transactions=wiring.transactions, positions=wiring.positions, ledger=wiring.ledger,
+        attribution=timedelta(days=7),
     )  # fmt: skip
     yield wiring
     await wiring.close()

@@ -4,7 +4,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -67,6 +67,7 @@ async def heard_of(wiring: ApiWiring, raw: bytes) -> list[str]:
     await fold_batch(
         Batch(partition, before + 1, before + 1, [(before + 1, fact)]),
         transactions=wiring.transactions, positions=wiring.positions, ledger=wiring.ledger,
+        attribution=timedelta(days=7),
     )  # fmt: skip
     return [link.link for link in fact.links]  # type: ignore[union-attr]
 
