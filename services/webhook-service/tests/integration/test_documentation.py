@@ -15,8 +15,14 @@ from typing import Any
 import pytest
 import uvicorn
 from service_kit.testing.waiting import eventually
+from webhook_service.adapters.http_connection import KEEP_BYTES
+from webhook_service.application.change_endpoint import OVERLAP
 from webhook_service.application.event_catalogue import event_catalogue
+from webhook_service.application.redeliver import MOST
 from webhook_service.domain.delivery import Delivery, Status
+from webhook_service.domain.retry import JITTER, MAX_RETRY_AFTER_SECONDS
+from webhook_service.entrypoints.api.schemas import CreateWebhook
+from webhook_service.settings import DEFAULT_SCHEDULE, Settings
 from webhook_service.testing.network import Names, opened
 
 pytestmark = pytest.mark.integration
@@ -39,10 +45,32 @@ def test_every_snippet_is_one_that_is_run_here_and_the_one_of_http_is_what_is_se
     assert json.loads(request.strip().splitlines()[-1]) == started.example
 
 
-def test_the_page_names_every_field_of_a_subscription_and_every_wait():
-    for name in ("url", "events", "campaignIds", "ordered", "headers", "rateLimit", "active"):
-        assert f"| `{name}` |" in PAGE
-    assert "after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h" in PAGE
+def test_the_page_names_every_field_of_a_subscription():
+    shown = {
+        field.alias or name
+        for name, field in CreateWebhook.model_fields.items()
+        if field.annotation is not Any
+    }
+    assert {name for name in shown if f"| `{name}` |" not in PAGE} <= {"description"}
+
+
+def test_the_numbers_of_the_page_are_those_of_the_service():
+    default = {name: field.default for name, field in Settings.model_fields.items()}
+    units = ((3600, "h"), (60, "min"), (1, "s"))
+    waits = [
+        next(f"{wait / size:g} {unit}" for size, unit in units if wait >= size) for wait in DEFAULT_SCHEDULE
+    ]
+    for promise in (
+        f"after {', '.join(waits[:-1])} and {waits[-1]}, ± {JITTER:.0%}".replace("%", " %"),
+        f"within {default['webhook_timeout_seconds']:g} s",
+        f"first {KEEP_BYTES // 1024} KiB",
+        f"at most {MAX_RETRY_AFTER_SECONDS // 86_400} days",
+        f"For {OVERLAP.total_seconds() / 3600:g} h every request",
+        f"recovers {MOST:,} at most",
+        f"kept for {default['webhook_retention_days']} days",
+    ):
+        assert promise in PAGE
+    assert sum(DEFAULT_SCHEDULE) * (1 + JITTER) < 4 * 86_400
 
 
 async def run(name: str, folder: Path, **variables: str) -> tuple[int, str]:

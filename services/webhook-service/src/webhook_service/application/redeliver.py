@@ -20,7 +20,7 @@ from webhook_service.domain.errors import (
     TooManyAttempts,
 )
 
-BATCH = 500
+BATCH = 1_000
 MOST = 10_000
 SECONDS = 1.0
 """How much is recovered by one call: so that it answers in time whatever there is to recover."""
