@@ -35,6 +35,8 @@ class ApiSettings(Settings):
     """How long who clicks waits for the click to be stored."""
     clicks_waiting: int = Field(default=20_000, ge=1)
     """Clicks that may wait for the database."""
+    answers_cached_bytes: int = Field(default=32 * 2**20, ge=0)
+    """Answers of the statistics that a process keeps, at most."""
 
     @field_validator("tracking_keys")
     @classmethod
