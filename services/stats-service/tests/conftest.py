@@ -200,18 +200,19 @@ def _those(kept: Mapping[K, V], keys: Iterable[K]) -> dict[K, V]:
 
 @dataclass
 class InMemoryLog:
-    """A topic's partitions as lists; `start` is the first offset that retention left."""
+    """A topic's partitions as lists; `start` is the first offset that retention left, `piece` what is read at once."""
 
     kept: dict[Partition, list[Record]] = field(default_factory=dict)
     start: int = 0
+    piece: int = 3
 
     async def bounds(self, topics: Collection[str]) -> Mapping[Partition, Bounds]:
         return {part: Bounds(self.start, len(records)) for part, records in self.kept.items()}
 
     async def read(self, partition: Partition, start: int, stop: int) -> AsyncIterator[Sequence[Record]]:
         records = self.kept[partition][max(start, self.start) : stop]
-        for at in range(0, len(records), 3):
-            yield records[at : at + 3]
+        for at in range(0, len(records), self.piece):
+            yield records[at : at + self.piece]
 
 
 @pytest.fixture(scope="session")
@@ -446,7 +447,7 @@ def records(partition: Partition) -> Callable[..., list[Record]]:
 
     def make(bodies: Iterable[bytes], first: int = 0) -> list[Record]:
         return [
-            Record(partition.topic, partition.number, offset, b"camp_1", body)
+            Record(partition.topic, partition.number, offset, b"camp_1", body, int(NOW.timestamp() * 1000))
             for offset, body in enumerate(bodies, first)
         ]
 
