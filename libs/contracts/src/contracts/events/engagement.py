@@ -11,7 +11,8 @@ from contracts.topics import ENGAGEMENT_EVENTS, Topic
 class EngagementClicked(EventData):
     """A contact followed a button's tracking link, and was sent on to `url`.
 
-    Every time is an event of its own. `button` counts the message's buttons row by row, from 0.
+    Every time is an event of its own. `button` counts the message's buttons row by row, from 0. `url` is as
+    the message has it: a place for the click's id is still there.
     """
 
     event_type = "engagement.clicked"
