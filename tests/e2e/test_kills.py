@@ -12,7 +12,7 @@ from demo.compare import REACHED
 CONTACTS = 2_500
 SERVICE_PROCESSES = (
     "execution-worker", "execution-planner", "execution-relay", "execution-api", "campaign-api", "campaign-relay",
-    "campaign-consumer", "stats-aggregator", "stats-relay", "stats-api", "webhook-consumer", "webhook-deliverer",
+    "campaign-consumer", "stats-aggregator", "stats-relay", "stats-api", "webhook-relay", "webhook-consumer", "webhook-deliverer",
     "webhook-api",
 )  # fmt: skip
 

@@ -36,6 +36,7 @@ class Sink:
     received: list[Received] = field(default_factory=list)
     answer_headers: dict[str, str] = field(default_factory=dict)
     answer_body: bytes = b"thanks"
+    statuses: dict[str, int] = field(default_factory=dict)
     connections: set[object] = field(default_factory=set)
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -53,6 +54,8 @@ class Sink:
             await self.released.wait()
         if request.path == "/redirect":
             return web.Response(status=302, headers={"Location": self.url("/ok")})
+        if request.path in self.statuses:
+            return web.Response(status=self.statuses[request.path])
         status = int(request.path.removeprefix("/status/")) if request.path.startswith("/status/") else 200
         return web.Response(status=status, body=self.answer_body, headers=self.answer_headers)
 

@@ -23,6 +23,7 @@ from contracts.events.engagement import EngagementClicked, EngagementConverted
 from contracts.events.execution import ExecutionCompleted, ExecutionFailed, ExecutionPaused, ExecutionPlanned
 from contracts.events.settings import SettingsChanged
 from contracts.events.statistics import StatisticsUpdated
+from contracts.events.webhook import WebhookEndpointDisabled
 
 CATALOGUE: dict[str, type[EventData]] = {
     model.event_type: model
@@ -49,6 +50,7 @@ CATALOGUE: dict[str, type[EventData]] = {
         ContactErased,
         SettingsChanged,
         StatisticsUpdated,
+        WebhookEndpointDisabled,
     )
 }
 

@@ -20,6 +20,7 @@ DELIVERY_EVENTS = Topic("delivery-events", retention_ms=90 * 24 * 3600 * 1000)
 ENGAGEMENT_EVENTS = Topic("engagement-events", retention_ms=90 * 24 * 3600 * 1000)
 AUDIENCE_EVENTS = Topic("audience-events", retention_ms=90 * 24 * 3600 * 1000)
 STATISTICS_EVENTS = Topic("statistics-events")
+WEBHOOK_EVENTS = Topic("webhook-events", retention_ms=90 * 24 * 3600 * 1000)
 
 
 def dead_letter_topic(service: str) -> Topic:
@@ -34,5 +35,6 @@ ALL_TOPICS: tuple[Topic, ...] = (
     ENGAGEMENT_EVENTS,
     AUDIENCE_EVENTS,
     STATISTICS_EVENTS,
+    WEBHOOK_EVENTS,
     *(dead_letter_topic(service) for service in SERVICES),
 )

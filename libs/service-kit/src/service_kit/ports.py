@@ -35,6 +35,6 @@ class Outbox(Protocol):
 class Inbox(Protocol):
     """Remembers which events took effect."""
 
-    async def mark(self, tx: Tx, event_id: str) -> None:
-        """Note that the event takes effect in `tx`. Raises AlreadyHandled when it already has."""
+    async def mark(self, tx: Tx, *event_ids: str) -> None:
+        """Note that the events take effect in `tx`. Raises AlreadyHandled when one of them already has."""
         ...

@@ -24,7 +24,7 @@ from service_kit.process import owner_name
 from service_kit.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from service_kit.kafka.consumer import ConsumerLoop, Handler
+    from service_kit.kafka.consumer import ConsumerLoop, Handler, Together
     from service_kit.kafka.dead_letter import DeadLetters
     from service_kit.kafka.producer import KafkaPublisher
     from service_kit.outbox.relay import Relay
@@ -121,7 +121,13 @@ class ServiceWiring:
             timeout_ms=self.settings.kafka_request_timeout_ms,
         )
 
-    def consumer(self, handlers: "Mapping[type[EventData], Handler]", *, group: str) -> "ConsumerLoop":
+    def consumer(
+        self,
+        handlers: "Mapping[type[EventData], Handler]",
+        *,
+        group: str,
+        together: "Together | None" = None,
+    ) -> "ConsumerLoop":
         """A consumer loop over `handlers`; `group` is its Kafka consumer group."""
         from service_kit.kafka.consumer import ConsumerLoop, RetryPolicy  # noqa: PLC0415 - only consumers
 
@@ -137,6 +143,7 @@ class ServiceWiring:
                 max_attempts=settings.consumer_max_attempts,
             ),
             timeout_ms=settings.kafka_request_timeout_ms,
+            together=together,
         )
 
     async def close(self) -> None:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from contracts.envelope import AnyEvent, encode, new_event
+from contracts.envelope import encode, new_event
 from contracts.events.audience import AudienceEstimated
 from pymongo.errors import AutoReconnect
 from service_kit.errors import AlreadyHandled, Poison, Retryable
@@ -31,29 +31,58 @@ class Parked:
 class Handler:
     def __init__(self, *outcomes: Exception | None) -> None:
         self.outcomes = list(outcomes)
-        self.seen: list[AnyEvent] = []
+        self.seen: list[Any] = []
 
-    async def __call__(self, event: AnyEvent) -> None:
+    async def __call__(self, event: Any) -> None:
         self.seen.append(event)
         outcome = self.outcomes.pop(0) if self.outcomes else None
         if outcome is not None:
             raise outcome
 
 
-async def run(handler: Handler, raw: bytes, attempts: int = 3) -> Parked:
-    parked = Parked()
-    loop = ConsumerLoop(
+def record(raw: bytes) -> Any:
+    return SimpleNamespace(value=raw, topic="audience-events", partition=0, offset=5, key=b"camp_1")
+
+
+def a_loop(handler: Handler, parked: Parked, *, attempts: int = 3, together: Any = None) -> ConsumerLoop:
+    return ConsumerLoop(
         {AudienceEstimated: handler},
         bootstrap_servers="unused",
         group="group",
         dead_letters=parked,  # type: ignore[arg-type]  # the same method
         retry=RetryPolicy(first_seconds=0, most_seconds=0, max_attempts=attempts),
         timeout_ms=1000,
+        together=together,
     )
-    await loop.handle(
-        SimpleNamespace(value=raw, topic="audience-events", partition=0, offset=5, key=b"camp_1")
-    )
+
+
+async def run(handler: Handler, raw: bytes, attempts: int = 3) -> Parked:
+    parked = Parked()
+    await a_loop(handler, parked, attempts=attempts).handle(record(raw))
     return parked
+
+
+async def test_what_can_be_handled_together_is_and_in_its_order():
+    together, single = Handler(), Handler()
+    other = json.dumps(json.loads(GOOD) | {"type": "segment.changed"}).encode()
+    second = json.dumps(json.loads(GOOD) | {"id": "evt_2"}).encode()
+    loop = a_loop(single, Parked(), together=together)
+    assert await loop.handle_together([record(raw) for raw in (GOOD, other, second)])
+    assert [[event.id for event in events] for events in together.seen] == [["evt_1", "evt_2"]]
+    assert single.seen == []
+
+
+@pytest.mark.parametrize("error", [AlreadyHandled("evt_1"), AutoReconnect("away"), ValueError("what?")])
+async def test_what_fails_together_is_left_to_be_handled_one_by_one(error: Exception):
+    loop = a_loop(Handler(), Parked(), together=Handler(error))
+    assert not await loop.handle_together([record(GOOD)] * 2)
+
+
+async def test_broken_bytes_among_others_leave_all_to_be_handled_one_by_one():
+    together = Handler()
+    loop = a_loop(Handler(), Parked(), together=together)
+    assert not await loop.handle_together([record(GOOD), record(b"{")])
+    assert together.seen == []
 
 
 async def test_a_good_event_reaches_its_handler_once():

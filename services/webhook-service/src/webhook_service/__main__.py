@@ -1,7 +1,8 @@
-"""`python -m webhook_service api|consumer|deliverer`: one command per process."""
+"""`python -m webhook_service api|relay|consumer|deliverer`: one command per process."""
 
 # ruff: noqa: PLC0415 - a process imports its own parts alone
 from service_kit.commands import run_command
+from service_kit.settings import ServiceSettings, load_settings
 
 
 def api() -> None:
@@ -9,6 +10,13 @@ def api() -> None:
     from webhook_service.bootstrap_api import run_api
 
     run_api()
+
+
+def relay() -> None:
+    """Publish the outbox to Kafka."""
+    from service_kit.relay_process import run_relay
+
+    run_relay(load_settings(ServiceSettings), service="webhook-service", process="webhook-relay")
 
 
 def consumer() -> None:
@@ -26,4 +34,4 @@ def deliverer() -> None:
 
 
 if __name__ == "__main__":
-    run_command([api, consumer, deliverer], program="webhook_service")
+    run_command([api, relay, consumer, deliverer], program="webhook_service")

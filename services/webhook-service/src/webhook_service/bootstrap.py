@@ -12,12 +12,10 @@ from service_kit.wiring import ServiceWiring
 from webhook_service.adapters.mongo_deliveries import MongoDeliveries
 from webhook_service.adapters.mongo_endpoints import MongoEndpoints
 from webhook_service.adapters.targets import NetworkTargets, SystemLookup
-from webhook_service.application.fan_out_event import FanOut
 from webhook_service.application.ports import ApiPorts
 from webhook_service.settings import Settings
 
 SERVICE = "webhook-service"
-CONSUMER = "webhook-consumer"
 
 
 class Wiring(ServiceWiring):
@@ -63,15 +61,5 @@ class Wiring(ServiceWiring):
             secrets=self.secrets,
             idempotency=Idempotency(self.request_keys, self.transactions, self.own.idempotency_wait_seconds),
             transactions=self.transactions,
-            clock=self.clock,
-        )
-
-    async def fan_out(self) -> FanOut:
-        """The consumer's use case."""
-        return FanOut(
-            transactions=self.transactions,
-            inbox=await self.inbox(CONSUMER),
-            endpoints=self.endpoints,
-            deliveries=self.deliveries,
             clock=self.clock,
         )

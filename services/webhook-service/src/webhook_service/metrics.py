@@ -20,3 +20,7 @@ FIRST_ATTEMPT_AGE = Histogram(
 )
 DUE = Gauge("campaigns_webhook_due_deliveries", "Deliveries that are due and not taken (counted to 10,000).")
 IN_FLIGHT = Gauge("campaigns_webhook_in_flight_requests", "Requests to subscribers that are under way.")
+PAUSED = Counter(
+    "campaigns_webhook_pauses_total", "Pauses of endpoints that failed too often or asked for it."
+)
+DISABLED = Counter("campaigns_webhook_disabled_total", "Endpoints switched off by the service.", ["reason"])

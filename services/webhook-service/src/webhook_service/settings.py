@@ -14,6 +14,9 @@ class Settings(ServiceSettings):
     """Read once, in `__main__`."""
 
     encryption_keys: SecretStr
+    redis_url: SecretStr
+    """An accelerator: without it what is new is found later, and rates are kept by each process alone."""
+    redis_timeout_seconds: float = Field(default=0.25, gt=0)
     webhook_allow_private_networks: bool = False
     """Development: allow http, loopback and private addresses."""
     webhook_retry_schedule_seconds: Annotated[tuple[float, ...], NoDecode] = DEFAULT_SCHEDULE
@@ -22,16 +25,26 @@ class Settings(ServiceSettings):
     """From the connection to the end of the answer."""
     webhook_lease_seconds: float = Field(default=45, gt=0)
     """How long a taken delivery belongs to its worker; well above the timeout."""
-    webhook_workers: int = Field(default=64, ge=1)
-    """Requests at once in one process."""
+    webhook_workers: int = Field(default=1_024, ge=1)
+    """Deliveries that one process has taken: those on their way, and what fast endpoints get next."""
     webhook_per_endpoint: int = Field(default=8, ge=1)
     """Requests at once to one endpoint, in one process."""
-    webhook_poll_seconds: float = Field(default=0.05, gt=0)
+    webhook_poll_seconds: float = Field(default=0.25, gt=0)
+    """How often a deliverer looks by itself; what is new it hears of at once while Redis is there."""
+    webhook_ordered_patience_seconds: float = Field(default=3_600, ge=0)
+    """How long, from its first attempt, a delivery holds up those behind it at an ordered endpoint."""
+    webhook_breaker_failures: int = Field(default=5, ge=1)
+    """So many in a row (no answer, 5xx, 429) pause an endpoint."""
+    webhook_breaker_first_seconds: float = Field(default=5, gt=0)
+    webhook_breaker_most_seconds: float = Field(default=600, gt=0)
+    """Each pause that ends in vain is followed by one twice as long, up to this."""
+    webhook_disable_after_days: float = Field(default=5, gt=0)
+    """Without one success an endpoint that fails is switched off after so long."""
     webhook_drain_seconds: float = Field(default=6, ge=0)
     """How long requests under way may go on after SIGTERM."""
     webhook_resolve_seconds: float = Field(default=2, gt=0)
     """How long a name may take to resolve when an endpoint is created."""
-    webhook_retention_days: int = Field(default=30, ge=4)
+    webhook_retention_days: int = Field(default=30, ge=7)
     """How long deliveries are kept; longer than the whole schedule."""
 
     @field_validator("webhook_retry_schedule_seconds", mode="before")

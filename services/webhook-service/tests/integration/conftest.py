@@ -26,8 +26,8 @@ from webhook_service.adapters.mongo_deliveries import MongoDeliveries
 from webhook_service.adapters.mongo_endpoints import MongoEndpoints
 from webhook_service.adapters.targets import NetworkTargets
 from webhook_service.application.ports import ApiPorts
-from webhook_service.domain.delivery import Attempt, Delivery, Status
-from webhook_service.domain.retry import Verdict
+from webhook_service.domain.delivery import Attempt, Delivery, Outcome, Status
+from webhook_service.domain.endpoint import DisabledReason
 from webhook_service.entrypoints.api.app import build_app
 from webhook_service.settings import Settings
 
@@ -91,12 +91,19 @@ class Api:
         data: dict[str, Any] = answer.json()["data"]
         return data
 
+    async def disable(self, webhook: str, reason: DisabledReason) -> None:
+        """As the deliverer does."""
+        now = self.clock.now()
+        await self.ports.transactions.run(
+            lambda tx: self.ports.endpoints.disable(tx, "acme", webhook, reason=reason, now=now)
+        )
+
     async def attempted(self, delivery: Delivery, status: Status, *, at: datetime) -> None:
         """One attempt at it, after which it stands so."""
         (claim,) = await self.ports.deliveries.claim([delivery.key], now=at, until=at + timedelta(seconds=45))
         error = None if status is Status.SUCCEEDED else "answered 500"
         attempt = Attempt(at, 500 if error else 200, 3, error)
-        await self.ports.deliveries.record(claim, attempt, Verdict(status, None, error), "text")
+        await self.ports.deliveries.record([Outcome(claim, attempt, status, None, None, "text")])
 
 
 @pytest.fixture
@@ -107,6 +114,7 @@ async def api(mongo_client: Any, mongo_database: Any, now: datetime) -> AsyncIte
         mongo_url="mongodb://localhost:1",
         jwt_secret=KEY,
         encryption_keys=keys,
+        redis_url="redis://localhost:1",
     )
     deliveries = MongoDeliveries(mongo_database, record_seconds=1)
     endpoints = MongoEndpoints(mongo_database)

@@ -108,7 +108,7 @@ async def test_switched_off_it_parks_what_waits_and_switched_on_it_begins_afresh
     assert [item["status"] for item in (await api.get(log))["deliveries"]] == ["parked"]
     await api.call("PUT", f"/webhooks/{webhook}", {"active": True})
     assert [item["status"] for item in (await api.get(log))["deliveries"]] == ["parked"]
-    await api.ports.endpoints.disable("acme", webhook, reason=DisabledReason.GONE, now=now)
+    await api.disable(webhook, DisabledReason.GONE)
     await api.rows.update_one({"_id": webhook}, {"$set": {"failingSince": now}})
     shown = await api.get(f"/webhooks/{webhook}")
     assert (shown["active"], shown["disabledReason"]) == (False, "GONE")

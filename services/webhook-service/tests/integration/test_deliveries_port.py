@@ -11,9 +11,8 @@ from service_kit.mongo.transactions import MongoTransactions
 from service_kit.testing.fakes import InMemoryTransactions
 from webhook_service.adapters.mongo_deliveries import MongoDeliveries
 from webhook_service.application.ports import Deliveries
-from webhook_service.domain.delivery import Attempt, Claim, Delivery, Status
-from webhook_service.domain.retry import Verdict
-from webhook_service.testing.fakes import InMemoryDeliveries
+from webhook_service.domain.delivery import Attempt, Blocker, Claim, Delivery, Outcome, Status
+from webhook_service.testing.fake_deliveries import InMemoryDeliveries
 
 pytestmark = pytest.mark.integration
 
@@ -42,7 +41,9 @@ class Store:
     async def record(self, claim: Claim, status: Status, *, later: float | None = None) -> bool:
         again = None if later is None else self.now + timedelta(seconds=later)
         attempt = Attempt(self.now, 500 if again else 200, 3, "answered 500" if again else None)
-        return await self.deliveries.record(claim, attempt, Verdict(status, again, attempt.error), "text")
+        lapses = again and again + timedelta(hours=1)
+        (stored,) = await self.deliveries.record([Outcome(claim, attempt, status, again, lapses, "text")])
+        return stored
 
     async def one(self, endpoint_id: str) -> Delivery:
         (found,) = await self.deliveries.page(
@@ -135,11 +136,12 @@ async def test_a_claim_that_was_lost_records_nothing(store: Store, make_delivery
     (late,) = await store.take(item)
     (current,) = await store.take(item, later=45)
     assert not await store.record(late, Status.SUCCEEDED)
-    assert not await store.deliveries.settle(late, Status.FAILED)
+    assert await store.deliveries.settle([late], Status.FAILED) == 0
     assert (await store.one("wh_1")).status is Status.PENDING
     assert await store.record(current, Status.SUCCEEDED)
-    assert not await store.record(current, Status.FAILED)
-    assert len((await store.one("wh_1")).attempts) == 1
+    await store.record(current, Status.FAILED)
+    found = await store.one("wh_1")
+    assert (found.status, len(found.attempts)) == (Status.SUCCEEDED, 1)
 
 
 async def test_settling_an_endpoint_leaves_what_is_under_way_and_what_has_ended(
@@ -175,7 +177,8 @@ async def test_a_retry_makes_one_attempt_more_at_once_whatever_became_of_the_del
     assert await store.due(later=1) == [item.key]
     (again,) = await store.take(item, later=1)
     assert again.attempts_made == 1
-    assert not await store.record(claim, Status.FAILED)
+    await store.record(claim, Status.FAILED)
+    assert (await store.one("wh_1")).status is Status.PENDING
 
 
 async def test_a_recovery_begins_afresh_with_what_failed_or_was_parked_in_that_time_oldest_first(
@@ -207,6 +210,118 @@ async def test_a_recovery_begins_afresh_with_what_failed_or_was_parked_in_that_t
     assert again.attempts_made == 0
     found = await store.deliveries.page("wh_1", statuses=(), event_type=None, before=None, limit=10)
     assert {item.id: len(item.attempts) for item in found}[failed.id] == 1
+
+
+async def test_of_many_outcomes_those_whose_claims_hold_are_stored_each_with_its_own(
+    store: Store, make_delivery: Callable[..., Delivery], now: datetime
+):
+    items = [make_delivery() for _ in range(150)]
+    await store.put(*items)
+    late = await store.take(*items[:10])
+    claims = {
+        claim.key: claim for claim in await store.take(*items[:10], later=45) + await store.take(*items[10:])
+    }
+    again = now + timedelta(seconds=60)
+
+    def outcome(number: int, claim: Claim) -> Outcome:
+        fails = number % 3 == 0
+        attempt = Attempt(now, 500 if fails else 200, number, "answered 500" if fails else None)
+        status = Status.PENDING if fails else Status.SUCCEEDED
+        return Outcome(claim, attempt, status, again if fails else None, None, f"body {number}")
+
+    lost = [outcome(1000 + number, claim) for number, claim in enumerate(late)]
+    mine = [outcome(number, claims[item.key]) for number, item in enumerate(items)]
+    assert await store.deliveries.record(lost[:5] + mine[10:]) == [False] * 5 + [True] * 140
+    assert await store.deliveries.record(mine[:10]) == [True] * 10
+    found = await store.deliveries.page("wh_1", statuses=(), event_type=None, before=None, limit=200)
+    stored = {item.key: item for item in found}
+    for number, item in enumerate(items):
+        row = stored[item.key]
+        assert [attempt.duration_ms for attempt in row.attempts] == [number]
+        assert row.status is (Status.PENDING if number % 3 == 0 else Status.SUCCEEDED)
+        assert (row.response_body, row.next_attempt_at) == (
+            f"body {number}",
+            again if number % 3 == 0 else None,
+        )
+
+
+async def test_what_is_given_back_is_due_again_and_what_was_lost_is_not_touched(
+    store: Store, make_delivery: Callable[..., Delivery], now: datetime
+):
+    mine, lost = make_delivery(), make_delivery()
+    await store.put(mine, lost)
+    claims = await store.take(mine, lost)
+    await store.take(lost, later=45)
+    await store.deliveries.give_back(claims, due_at=now + timedelta(seconds=2))
+    assert await store.due(later=1) == []
+    assert await store.due(later=2) == [mine.key]
+
+
+async def test_a_pause_puts_off_what_waits_and_its_end_brings_back_what_was_due_anyway(
+    store: Store, make_delivery: Callable[..., Delivery], now: datetime
+):
+    waiting, taken, later = (
+        make_delivery(),
+        make_delivery(),
+        make_delivery(next_attempt_at=now + timedelta(hours=1)),
+    )
+    other = make_delivery("wh_2")
+    await store.put(waiting, taken, later, other)
+    await store.take(taken)
+    until = now + timedelta(minutes=10)
+    await store.deliveries.postpone_all("wh_1", until=until)
+    assert await store.due(later=44) == [other.key]
+    assert (await store.deliveries.find("wh_1", waiting.id)).next_attempt_at == now
+    await store.deliveries.release("wh_1", now=now + timedelta(seconds=5))
+    assert await store.due(later=5) == [other.key, waiting.key]
+    assert later.key in await store.due(later=3600)
+    await store.deliveries.postpone([waiting.key, later.key], now=now + timedelta(seconds=5), until=until)
+    assert await store.due(later=5) == [other.key]
+    await store.deliveries.wake([waiting.key, later.key], now=now + timedelta(seconds=6))
+    assert await store.due(later=6) == [other.key, waiting.key]
+
+
+async def test_a_lane_is_held_up_by_its_first_that_is_pending_until_that_lapses_or_ends(
+    store: Store, make_delivery: Callable[..., Delivery], now: datetime
+):
+    first, second, third = (make_delivery(campaign_id="c", sequence=number) for number in (1, 2, 3))
+    await store.put(
+        third, make_delivery(campaign_id="d"), second, first, make_delivery("wh_2", campaign_id="c")
+    )
+    lane = ("wh_1", "c")
+
+    async def blocker(later: float = 0) -> Blocker | None:
+        at = now + timedelta(seconds=later)
+        return (await store.deliveries.blockers({lane, ("wh_3", "c")}, now=at)).get(lane)
+
+    assert await blocker() == Blocker(first.key, 1, now, None, taken=False)
+    (claim,) = await store.take(first)
+    found = await blocker()
+    assert found is not None and found.taken
+    await store.record(claim, Status.PENDING, later=5)
+    found = await blocker(later=3604)
+    assert found is not None and (found.key, found.taken) == (first.key, False)
+    assert found.due_at == now + timedelta(seconds=5)
+    found = await blocker(later=3605)
+    assert found is not None and found.key == second.key
+    await store.deliveries.settle(await store.take(second), Status.PARKED)
+    found = await blocker(later=3605)
+    assert found is not None and found.key == third.key
+    await store.deliveries.settle(await store.take(third), Status.FAILED)
+    assert await blocker(later=3605) is None
+    assert await store.deliveries.retry("wh_1", first.id, now=now)
+    found = await blocker(later=3605)
+    assert found is not None and found.key == first.key
+
+
+async def test_a_look_at_what_came_due_lately_leaves_out_the_rest(
+    store: Store, make_delivery: Callable[..., Delivery], now: datetime
+):
+    old, new = make_delivery(next_attempt_at=now - timedelta(seconds=9)), make_delivery()
+    await store.put(old, new)
+    since = now - timedelta(seconds=2)
+    found = await store.deliveries.due(since=since, now=now, limit=9, except_endpoints=())
+    assert [item.key for item in found] == [new.key]
 
 
 async def test_pages_are_newest_first_and_filter_by_status_and_type(

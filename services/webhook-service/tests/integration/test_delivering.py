@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from service_kit.clock import SystemClock
 from service_kit.errors import AlreadyHandled
 from service_kit.inbox.mongo_inbox import MongoInbox
 from service_kit.mongo.transactions import MongoTransactions
+from service_kit.outbox.mongo_outbox import MongoOutbox
 from service_kit.testing.waiting import eventually
 from standardwebhooks import Webhook
 from webhook_service.adapters.http_client import HttpClient, trusting_the_system
@@ -18,23 +21,19 @@ from webhook_service.adapters.mongo_deliveries import MongoDeliveries
 from webhook_service.adapters.mongo_endpoints import MongoEndpoints
 from webhook_service.adapters.targets import NetworkTargets
 from webhook_service.application.attempt_delivery import AttemptDelivery
+from webhook_service.application.disable_endpoint import DisableEndpoint
 from webhook_service.application.fan_out_event import FanOut
+from webhook_service.application.record_outcomes import RecordOutcomes
+from webhook_service.application.take_deliveries import TakeDeliveries
 from webhook_service.domain.delivery import Delivery, Status
 from webhook_service.domain.endpoint import Endpoint, Secret
+from webhook_service.domain.health import BreakerRules
 from webhook_service.entrypoints.deliverer import Deliverer, Pace
+from webhook_service.testing.engine import RULES, OpenSecrets
+from webhook_service.testing.fakes import Allowance, HeardBell
 
 pytestmark = pytest.mark.integration
 CLOCK = SystemClock()
-
-
-class OpenSecrets:
-    """Seals nothing."""
-
-    def seal(self, plain: str, *, owner: str) -> str:
-        return plain
-
-    def open(self, sealed: str, *, owner: str) -> str:
-        return sealed
 
 
 async def loopback(_host: str, _port: int) -> list[str]:
@@ -51,7 +50,9 @@ class Service:
         self.deliveries = MongoDeliveries(database, record_seconds=5)
         inbox = MongoInbox(database, consumer="c", clock=CLOCK)
         self._transactions = MongoTransactions(client, timeout=10)
-        self.fan_out = FanOut(self._transactions, inbox, self.endpoints, self.deliveries, CLOCK)
+        self.bell = HeardBell()
+        self.outbox = MongoOutbox(database, clock=CLOCK)
+        self.fan_out = FanOut(self._transactions, inbox, self.endpoints, self.deliveries, self.bell, CLOCK)
         self._make_endpoint, self._secret = make_endpoint, secret
 
     async def subscribe(self, url: str, **changes: Any) -> Endpoint:
@@ -61,22 +62,28 @@ class Service:
 
     @asynccontextmanager
     async def delivering(
-        self, *, schedule: tuple[float, ...] = (0.05, 0.05), timeout: float = 10, **pace: Any
+        self,
+        *,
+        schedule: tuple[float, ...] = (0.05, 0.05),
+        timeout: float = 10,
+        lease: float = 30,
+        rules: BreakerRules = RULES,
+        **pace: Any,
     ) -> AsyncIterator[Deliverer]:
-        numbers = {
-            "workers": 16,
-            "per_endpoint": 4,
-            "poll_seconds": 0.02,
-            "lease_seconds": 30,
-            "drain_seconds": 0.2,
-        }
+        numbers = {"workers": 64, "per_endpoint": 4, "poll_seconds": 0.02, "drain_seconds": 0.2}
         client = HttpClient(lookup=loopback, allow_private=True, idle=16, tls=trusting_the_system())
-        targets = NetworkTargets(allow_private=True, lookup=loopback, seconds=1)
-        attempt = AttemptDelivery(
-            self.endpoints, self.deliveries, OpenSecrets(), HttpSender(client, targets=targets, seconds=timeout),
-            CLOCK, schedule, lambda: 0.0,
-        )  # fmt: skip
-        deliverer = Deliverer(self.deliveries, attempt, clock=CLOCK, pace=Pace(**{**numbers, **pace}))
+        sender = HttpSender(
+            client, targets=NetworkTargets(allow_private=True, lookup=loopback, seconds=1), seconds=timeout
+        )
+        disable = DisableEndpoint(self._transactions, self.endpoints, self.outbox, CLOCK)
+        deliverer = Deliverer(
+            self.deliveries,
+            TakeDeliveries(self.endpoints, self.deliveries, Allowance(), CLOCK, timedelta(seconds=lease)),
+            AttemptDelivery(OpenSecrets(), sender, CLOCK, schedule, lambda: 0.0, timedelta(hours=1)),
+            RecordOutcomes(self.endpoints, self.deliveries, disable, CLOCK, rules),
+            clock=CLOCK,
+            pace=Pace(**{**numbers, "request_seconds": 0, **pace}),
+        )
         running = asyncio.create_task(deliverer.run())
         try:
             yield deliverer
@@ -161,36 +168,41 @@ async def test_an_endpoint_that_hangs_does_not_delay_the_others(service: Service
     healthy = [await service.subscribe(sink.url(f"/healthy/{number}")) for number in range(3)]
     for number in range(30):
         await service.fan_out(make_event(f"camp_{number}"))
-    async with service.delivering(workers=8, per_endpoint=4):
+    async with service.delivering(workers=16, per_endpoint=4):
         for endpoint in healthy:
             assert len(await service.settled(endpoint, Status.SUCCEEDED)) == 30
         assert len(sink.at("/hang")) == 4
         assert {item.status for item in await service.log(hanging)} == {Status.PENDING}
 
 
-async def test_events_of_one_campaign_arrive_in_their_order(service: Service, sink: Any, make_event: Any):
-    endpoint = await service.subscribe(sink.url())
+async def test_events_of_one_campaign_arrive_in_their_order_where_that_is_asked_for(
+    service: Service, sink: Any, make_event: Any
+):
+    endpoint = await service.subscribe(sink.url(), ordered=True)
     events = [make_event(sequence=number) for number in range(1, 11)]
     for event in events:
         await service.fan_out(event)
-    async with service.delivering():
+    async with service.delivering(), service.delivering():
         await service.settled(endpoint, Status.SUCCEEDED)
     assert [item.headers["webhook-id"] for item in sink.received] == [event.id for event in events]
 
 
-async def test_410_switches_the_endpoint_off_and_nothing_more_is_sent(
-    service: Service, sink: Any, make_event: Any
+async def test_410_switches_the_endpoint_off_says_so_and_nothing_more_is_sent(
+    service: Service, sink: Any, make_event: Any, mongo_database: Any
 ):
-    endpoint = await service.subscribe(sink.url("/status/410"))
+    endpoint = await service.subscribe(sink.url("/status/410"), ordered=True)
     for sequence in (1, 2, 3):
         await service.fan_out(make_event(sequence=sequence))
     async with service.delivering():
         parked = await service.settled(endpoint, Status.PARKED)
         stored = await service.endpoints.find("acme", endpoint.id)
         assert stored is not None and not stored.active
-        assert await service.fan_out(make_event(sequence=4)) == 0
+        await service.fan_out(make_event(sequence=4))
+        assert len(await service.settled(endpoint, Status.PARKED)) == 4
     assert len(parked) == 3
     assert len(sink.received) == 1
+    (told,) = await mongo_database["outbox"].find().to_list(None)
+    assert (told["key"], told["topic"]) == (endpoint.id, "webhook-events")
 
 
 async def test_what_a_dead_deliverer_had_taken_is_delivered_after_its_lease_with_the_same_id(
@@ -199,11 +211,11 @@ async def test_what_a_dead_deliverer_had_taken_is_delivered_after_its_lease_with
     endpoint = await service.subscribe(sink.url("/hang"))
     event = make_event()
     await service.fan_out(event)
-    async with service.delivering(lease_seconds=0.5, drain_seconds=0):
+    async with service.delivering(lease=0.5, drain_seconds=0):
         await eventually(lambda: _size(sink), lambda size: size == 1, seconds=10, every=0.02)
     assert (await service.log(endpoint))[0].attempts == ()
     sink.released.set()
-    async with service.delivering(lease_seconds=0.5):
+    async with service.delivering(lease=0.5):
         (delivered,) = await service.settled(endpoint, Status.SUCCEEDED)
     assert [item.headers["webhook-id"] for item in sink.received] == [event.id, event.id]
     assert len(delivered.attempts) == 1
@@ -216,6 +228,44 @@ async def test_two_deliverers_send_each_delivery_once(service: Service, sink: An
     async with service.delivering(), service.delivering():
         await service.settled(endpoint, Status.SUCCEEDED)
     assert len(sink.received) == 60
+
+
+async def test_an_endpoint_that_is_down_is_probed_and_gets_everything_when_it_is_back(
+    service: Service, sink: Any, make_event: Any
+):
+    endpoint = await service.subscribe(sink.url("/status/500"))
+    for number in range(30):
+        await service.fan_out(make_event(f"camp_{number}"))
+    rules = replace(RULES, failures=2, first_seconds=0.05, most_seconds=0.2)
+    async with service.delivering(schedule=(0.05,) * 100, rules=rules):
+        await eventually(lambda: service.endpoints.find("acme", endpoint.id), _paused, seconds=10, every=0.02)
+        sink.statuses["/status/500"] = 200
+        await service.settled(endpoint, Status.SUCCEEDED)
+    stored = await service.endpoints.find("acme", endpoint.id)
+    assert stored is not None and (stored.paused_until, stored.failures, stored.failing_since) == (
+        None,
+        0,
+        None,
+    )
+
+
+async def test_stopping_gives_back_what_has_not_begun_and_waits_for_what_has(
+    service: Service, sink: Any, make_event: Any
+):
+    endpoint = await service.subscribe(sink.url("/hang"))
+    for number in range(12):
+        await service.fan_out(make_event(f"camp_{number}"))
+    async with service.delivering(per_endpoint=8, drain_seconds=5):
+        await eventually(lambda: _size(sink), lambda size: size == 8, seconds=10, every=0.02)
+        asyncio.get_running_loop().call_later(0.1, sink.released.set)
+    found = await service.log(endpoint)
+    assert sorted(item.status for item in found) == [Status.PENDING] * 4 + [Status.SUCCEEDED] * 8
+    due = await service.deliveries.due(now=CLOCK.now(), limit=99, except_endpoints=())
+    assert len(due) == 4
+
+
+def _paused(endpoint: Endpoint | None) -> bool:
+    return endpoint is not None and endpoint.pauses > 0
 
 
 async def _size(sink: Any) -> int:

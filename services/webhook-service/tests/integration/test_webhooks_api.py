@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from service_kit.crypto import SecretBox, SecretUnreadable
 from webhook_service.application.endpoint_secrets import own_headers, signing_secrets
-from webhook_service.domain.delivery import Attempt, Delivery, Status
+from webhook_service.domain.delivery import Attempt, Delivery, Outcome, Status
 from webhook_service.domain.endpoint import DisabledReason, secret_owner
-from webhook_service.domain.retry import Verdict
 
 pytestmark = pytest.mark.integration
 URL = "https://example.com/hooks"
@@ -84,9 +83,7 @@ async def test_an_endpoint_of_before_rotation_and_filters_reads_with_their_defau
     assert signing_secrets(endpoint, api.ports.clock.now(), secrets=api.ports.secrets) == [created["secret"]]
     assert (endpoint.campaign_ids, endpoint.ordered, endpoint.headers, endpoint.version) == ((), False, {}, 0)
     await api.call("PUT", f"/webhooks/{created['id']}", {"ordered": True})
-    assert await api.ports.endpoints.disable(
-        "acme", created["id"], reason=DisabledReason.GONE, now=endpoint.created_at
-    )
+    await api.disable(created["id"], DisabledReason.GONE)
     changed = await api.ports.endpoints.find("acme", created["id"])
     assert changed is not None and (changed.version, changed.ordered, changed.active) == (2, True, False)
 
@@ -210,9 +207,8 @@ async def test_deliveries_show_their_attempts_and_come_in_pages(
     await api.put(*items)
     (claim,) = await api.ports.deliveries.claim([items[0].key], now=now, until=now + timedelta(seconds=45))
     later = now + timedelta(seconds=5)
-    await api.ports.deliveries.record(
-        claim, Attempt(now, 503, 41, "answered 503"), Verdict(Status.PENDING, later, "answered 503"), "busy"
-    )
+    attempt = Attempt(now, 503, 41, "answered 503")
+    await api.ports.deliveries.record([Outcome(claim, attempt, Status.PENDING, later, None, "busy")])
     path = f"/webhooks/{webhook}/deliveries"
     first = await api.get(path, limit=2)
     second = await api.get(path, limit=2, cursor=first["nextCursor"])

@@ -10,6 +10,7 @@ ENVIRONMENT = {
     "KAFKA_BOOTSTRAP_SERVERS": "localhost:1",
     "MONGO_URL": "mongodb://localhost:1",
     "JWT_SECRET": "s" * 32,
+    "REDIS_URL": "redis://localhost:1",
     "ENCRYPTION_KEYS": "k1:" + base64.b64encode(bytes(32)).decode(),
 }
 

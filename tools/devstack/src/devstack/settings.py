@@ -42,6 +42,7 @@ PORT_OFFSETS: dict[str, int] = {
     "webhook_api_admin_port": 211,
     "webhook_consumer_admin_port": 212,
     "webhook_deliverer_admin_port": 213,
+    "webhook_relay_admin_port": 214,
 }
 """Field name to distance from STACK_PORT_BASE."""
 
@@ -115,6 +116,7 @@ class StackSettings(BaseSettings):
     webhook_api_admin_port: int = 0
     webhook_consumer_admin_port: int = 0
     webhook_deliverer_admin_port: int = 0
+    webhook_relay_admin_port: int = 0
 
     @model_validator(mode="after")
     def _derive(self) -> Self:

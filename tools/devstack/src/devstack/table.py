@@ -14,7 +14,7 @@ SERVICES: dict[str, tuple[str, ...]] = {
     "campaign": ("api", "relay", "consumer"),
     "execution": ("api", "relay", "planner", "worker"),
     "stats": ("api", "relay", "aggregator"),
-    "webhook": ("api", "consumer", "deliverer"),
+    "webhook": ("api", "relay", "consumer", "deliverer"),
 }
 """Service to its processes: `python -m campaign_service api` and so on."""
 

@@ -32,7 +32,7 @@ def settings(tmp_path: Path) -> StackSettings:
 def test_every_service_process_is_a_module_run_by_this_interpreter(settings: StackSettings) -> None:
     programs = table.programs(settings)
     services = {name: item for name, item in programs.items() if item.stage is Stage.SERVICE}
-    assert len(services) == 13
+    assert len(services) == 14
     assert services["stats-aggregator"].command == (sys.executable, "-m", "stats_service", "aggregator")
     assert services["campaign-api"].environment == {
         "HOST": "127.0.0.1", "PORT": "15101", "ADMIN_PORT": "15201",
@@ -85,7 +85,7 @@ def test_the_supervisor_restarts_everything_and_holds_no_secret(settings: StackS
     config = RawConfigParser()
     config.read_string(text)
     programs = [name for name in config.sections() if name.startswith("program:")]
-    assert len(programs) == 18
+    assert len(programs) == 19
     for name in programs:
         section = config[name]
         assert section["autorestart"] == "true"

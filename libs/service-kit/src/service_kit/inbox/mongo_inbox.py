@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError
 
 from service_kit.clock import Clock
 from service_kit.errors import AlreadyHandled
@@ -11,6 +11,7 @@ from service_kit.mongo.transactions import session_of
 from service_kit.ports import Tx
 
 COLLECTION = "inbox"
+DUPLICATE_KEY = 11000
 
 
 class MongoInbox:
@@ -27,10 +28,14 @@ class MongoInbox:
             "at", expireAfterSeconds=int(timedelta(days=retention_days).total_seconds())
         )
 
-    async def mark(self, tx: Tx, event_id: str) -> None:
-        """Note that the event takes effect in `tx`. Raises AlreadyHandled."""
-        row = {"_id": f"{self._consumer}:{event_id}", "at": self._clock.now()}
+    async def mark(self, tx: Tx, *event_ids: str) -> None:
+        """Note that the events take effect in `tx`. Raises AlreadyHandled when one of them already has."""
+        now = self._clock.now()
+        rows = [{"_id": f"{self._consumer}:{event_id}", "at": now} for event_id in event_ids]
         try:
-            await self._marks.insert_one(row, session=session_of(tx))
-        except DuplicateKeyError as error:
-            raise AlreadyHandled(event_id) from error
+            await self._marks.insert_many(rows, session=session_of(tx))
+        except BulkWriteError as error:
+            codes = {item["code"] for item in (error.details or {}).get("writeErrors", [])}
+            if codes == {DUPLICATE_KEY}:
+                raise AlreadyHandled(event_ids[0]) from error
+            raise

@@ -30,6 +30,9 @@ log = get_logger()
 
 Handler = Callable[[Any], Awaitable[None]]
 """Takes an Envelope of the subscribed type."""
+Together = Callable[[Sequence[Any]], Awaitable[None]]
+"""Takes Envelopes of subscribed types, in their order, and stores the effect of all of them or raises. It may
+have stored that of some when it raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,10 @@ class ConsumerLoop:
         dead_letters: DeadLetters,
         retry: RetryPolicy,
         timeout_ms: int,
+        together: Together | None = None,
     ) -> None:
+        """`together`: tried first with what a partition has at a time, before one by one."""
+        self._together = together
         self._handlers = {model.event_type: handler for model, handler in handlers.items()}
         self._topics = sorted({model.topic.name for model in handlers})
         self._bootstrap = bootstrap_servers
@@ -107,14 +113,38 @@ class ConsumerLoop:
     async def _partition(
         self, consumer: AIOKafkaConsumer, partition: TopicPartition, records: Sequence[ConsumerRecord]
     ) -> None:
-        for record in records:
-            if partition not in consumer.assignment():
-                return  # lost in a rebalance: the new owner goes on from the last commit
-            await self.handle(record)
+        if not await self.handle_together(records):
+            for record in records:
+                if partition not in consumer.assignment():
+                    return  # lost in a rebalance: the new owner goes on from the last commit
+                await self.handle(record)
         try:
             await consumer.commit({partition: records[-1].offset + 1})
         except (CommitFailedError, IllegalStateError):
             log.warning("consumer.commit_refused", topic=partition.topic, partition=partition.partition)
+
+    async def handle_together(self, records: Sequence[ConsumerRecord]) -> bool:
+        """Whether all of `records` have taken effect together. Else they must be handled one by one."""
+        if self._together is None or len(records) == 1:
+            return False
+        started = perf_counter()
+        try:
+            read = [
+                (decode(record.value), record)
+                for record in records
+                if event_type(record.value) in self._handlers
+            ]
+            if read:
+                await self._together([event for event, _ in read])
+        except Exception as error:  # which one is to blame, and what is to be done, shows one by one
+            if not isinstance(error, AlreadyHandled):
+                log.warning("events.one_by_one", count=len(records), reason=type(error).__name__)
+            return False
+        EVENTS_HANDLED.labels(type="other", result="ignored").inc(len(records) - len(read))
+        seconds = (perf_counter() - started) / max(len(read), 1)
+        for event, record in read:
+            self._note(event, record, "handled", seconds)
+        return True
 
     async def handle(self, record: ConsumerRecord) -> None:
         """Bring one record to its end: handled, already handled, ignored or parked."""

@@ -100,11 +100,12 @@ class InMemoryInbox:
     def __init__(self) -> None:
         self.marks: set[str] = set()
 
-    async def mark(self, tx: Tx, event_id: str) -> None:
-        """Stage the mark. Raises AlreadyHandled."""
-        if event_id in self.marks:
-            raise AlreadyHandled(event_id)
-        staged(tx, lambda: self.marks.add(event_id))
+    async def mark(self, tx: Tx, *event_ids: str) -> None:
+        """Stage the marks. Raises AlreadyHandled."""
+        for event_id in event_ids:
+            if event_id in self.marks:
+                raise AlreadyHandled(event_id)
+        staged(tx, lambda: self.marks.update(event_ids))
 
 
 @dataclass

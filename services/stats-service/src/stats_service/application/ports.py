@@ -21,14 +21,13 @@ class Partition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A message as Kafka keeps it; `at_ms` is when it was published (since the epoch)."""
+    """A message as Kafka keeps it."""
 
     topic: str
     partition: int
     offset: int
     key: bytes | None
     value: bytes | None
-    at_ms: int
 
 
 class Bounds(NamedTuple):

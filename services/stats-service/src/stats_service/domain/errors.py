@@ -4,7 +4,7 @@ ServiceError
 ├── CampaignNotFound        no such campaign in the caller's organisation, or a deleted one and no admin
 ├── ConversionNotFound      no such conversion in the caller's organisation
 ├── LinkNotFound            the token is not one of ours
-└── InvalidParameter        a query parameter that statistics do not take, or not so
+└── ParameterNotAvailable   a query parameter that statistics do not take
 """
 
 from service_kit.errors import ServiceError
@@ -28,7 +28,7 @@ class LinkNotFound(ServiceError):
     code = "NOT_FOUND"
 
 
-class InvalidParameter(ServiceError):
-    """This query parameter is not valid."""
+class ParameterNotAvailable(ServiceError):
+    """This query parameter is not available."""
 
     code = "INVALID_PARAMETER"

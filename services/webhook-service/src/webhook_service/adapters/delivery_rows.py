@@ -1,9 +1,11 @@
 """Deliveries to and from their MongoDB documents."""
 
+from collections.abc import Sequence
+
 from bson.binary import Binary
 from service_kit.mongo.client import Document
 
-from webhook_service.domain.delivery import Attempt, Claim, Delivery, Status
+from webhook_service.domain.delivery import Attempt, Blocker, Claim, Delivery, Outcome, Status
 
 
 def row_from(delivery: Delivery) -> Document:
@@ -23,6 +25,7 @@ def row_from(delivery: Delivery) -> Document:
         "forgiven": 0,
         "nextAttemptAt": delivery.next_attempt_at,
         "dueAt": delivery.next_attempt_at,
+        "lapsesAt": None,
         "claim": None,
         "epoch": 0,
         "responseBody": None,
@@ -52,6 +55,12 @@ def delivery_from(row: Document) -> Delivery:
     )
 
 
+CLAIM_FIELDS = {
+    "org": 1, "endpointId": 1, "eventId": 1, "type": 1, "campaignId": 1, "sequence": 1, "body": 1, "epoch": 1,
+    "claim": 1, "dueAt": 1, "attempts.at": 1, "forgiven": 1, "lapsesAt": 1, "createdAt": 1,
+}  # fmt: skip
+
+
 def claim_from(row: Document) -> Claim:
     """The claim on the delivery in `row`."""
     return Claim(
@@ -61,8 +70,63 @@ def claim_from(row: Document) -> Claim:
         event_id=row["eventId"],
         event_type=row["type"],
         campaign_id=row["campaignId"],
+        sequence=row["sequence"],
         body=bytes(row["body"]),
         epoch=row["epoch"],
+        token=row["claim"],
+        until=row["dueAt"],
         attempts_made=len(row["attempts"]) - row.get("forgiven", 0),
+        lapses_at=row.get("lapsesAt"),
         created_at=row["createdAt"],
     )
+
+
+def blocker_from(row: Document) -> Blocker:
+    """The blocker in `row`."""
+    return Blocker(
+        row["_id"], row["sequence"], row["dueAt"], row.get("lapsesAt"), taken=row["claim"] is not None
+    )
+
+
+def recording(outcomes: Sequence[Outcome]) -> list[Document]:
+    """One update for many rows, each of which finds its own outcome in it.
+
+    A pipeline, since a write of its own for each row costs the database several times as much.
+    """
+    keys = [item.claim.key for item in outcomes]
+    own = {
+        "$arrayElemAt": [{"$literal": [_told(item) for item in outcomes]}, {"$indexOfArray": [keys, "$_id"]}]
+    }
+    return [
+        {"$set": {"told": own}},
+        {
+            "$set": {
+                "attempts": {"$concatArrays": ["$attempts", ["$told.attempt"]]},
+                "status": "$told.status",
+                "nextAttemptAt": "$told.nextAttemptAt",
+                "dueAt": "$told.nextAttemptAt",
+                "lapsesAt": "$told.lapsesAt",
+                "responseBody": "$told.responseBody",
+                "claim": None,
+                "epoch": {"$add": ["$epoch", 1]},
+            }
+        },
+        {"$unset": "told"},
+    ]
+
+
+def _told(outcome: Outcome) -> Document:
+    attempt = outcome.attempt
+    return {
+        "attempt": {
+            "at": attempt.at,
+            "statusCode": attempt.status_code,
+            "durationMs": attempt.duration_ms,
+            "error": attempt.error,
+            "epoch": outcome.claim.epoch,
+        },
+        "status": outcome.status.value,
+        "nextAttemptAt": outcome.next_attempt_at,
+        "lapsesAt": outcome.lapses_at,
+        "responseBody": outcome.response_body,
+    }

@@ -1,13 +1,14 @@
 """Deliveries in MongoDB, and their leases.
 
 `deliveries` {_id: `<endpointId>:<eventId>`, id, org, endpointId, eventId, type, campaignId, sequence, body,
-status, attempts[], forgiven, nextAttemptAt, dueAt, claim, epoch, responseBody, createdAt}. `forgiven`: how
-many of the attempts came before the last recovery, and do not count.
+status, attempts[], forgiven, nextAttemptAt, dueAt, lapsesAt, claim, epoch, responseBody, createdAt}.
+`forgiven`: how many of the attempts came before the last recovery, and do not count.
 
 Mental model: `status: pending` with `dueAt` in the past is free. Taking it sets `claim` (a name that
 nobody else uses), moves `dueAt` to the lease's end and raises `epoch`, in one atomic update per document,
-so of two takers one finds it due no more. `dueAt` is for machines, `nextAttemptAt` for people: it stays
-where the schedule put it.
+so of two takers one finds it due no more. Who writes about what it has taken names the claim: a later one
+is another. `dueAt` is for machines, `nextAttemptAt` for people: it stays where the schedule put it, and says
+where `dueAt` goes back to when a pause ends early. `lapsesAt` is when it stops to hold up its lane.
 """
 
 from collections.abc import Sequence
@@ -17,36 +18,42 @@ from typing import Any
 import stamina
 from contracts.ids import new_ulid
 from pymongo.errors import BulkWriteError
+from pymongo.results import UpdateResult
 from service_kit.errors import AlreadyHandled
 from service_kit.mongo.client import Database, is_unavailable
 from service_kit.mongo.transactions import session_of
 from service_kit.ports import Tx
 
-from webhook_service.adapters.delivery_rows import claim_from, delivery_from, row_from
-from webhook_service.domain.delivery import Attempt, Claim, Delivery, Due, Status
-from webhook_service.domain.retry import Verdict
+from webhook_service.adapters.delivery_rows import (
+    CLAIM_FIELDS,
+    claim_from,
+    delivery_from,
+    recording,
+    row_from,
+)
+from webhook_service.adapters.mongo_waiting import MongoWaiting, settled
+from webhook_service.domain.delivery import Claim, Delivery, Due, Outcome, Status
 
 COLLECTION = "deliveries"
 DUPLICATE_KEY = 11000
-_CLAIM_FIELDS = {
-    "org": 1, "endpointId": 1, "eventId": 1, "type": 1, "campaignId": 1, "body": 1, "epoch": 1,
-    "attempts.at": 1, "forgiven": 1, "createdAt": 1,
-}  # fmt: skip
+GROUP = 64
+"""Outcomes in one write: each row searches them all."""
 
 
-class MongoDeliveries:
+class MongoDeliveries(MongoWaiting):
     """The Deliveries port. `record_seconds`: how long to insist on a record while MongoDB is away."""
 
     def __init__(self, database: Database, *, record_seconds: float) -> None:
-        self._rows = database[COLLECTION]
+        super().__init__(database[COLLECTION])
         self._record_seconds = record_seconds
 
     async def prepare(self, *, retention_days: int) -> None:
-        """Create the indexes: what is due, an endpoint's log, the end."""
+        """Create the indexes: what is due, an endpoint's log, its lanes, the end."""
         # The endpoint is in the index so that a busy one's backlog is skipped without reading documents.
         await self._rows.create_index([("status", 1), ("dueAt", 1), ("sequence", 1), ("endpointId", 1)])
         await self._rows.create_index([("endpointId", 1), ("id", -1)])
         await self._rows.create_index([("endpointId", 1), ("status", 1), ("id", -1)])
+        await self._rows.create_index([("endpointId", 1), ("campaignId", 1), ("sequence", 1)])
         await self._rows.create_index(
             "createdAt", expireAfterSeconds=int(timedelta(days=retention_days).total_seconds())
         )
@@ -83,82 +90,78 @@ class MongoDeliveries:
         row = await self._rows.find_one({"endpointId": endpoint_id, "id": delivery_id})
         return None if row is None else delivery_from(row)
 
-    async def due(self, *, now: datetime, limit: int, except_endpoints: Sequence[str]) -> list[Due]:
-        """Deliveries that may be taken, longest due first."""
-        query: dict[str, Any] = {"status": Status.PENDING.value, "dueAt": {"$lte": now}}
+    async def due(
+        self, *, now: datetime, limit: int, except_endpoints: Sequence[str], since: datetime | None = None
+    ) -> list[Due]:
+        """Deliveries that may be taken, longest due first; with `since`, those that came due since then."""
+        span = {"$lte": now} if since is None else {"$gte": since, "$lte": now}
+        query: dict[str, Any] = {"status": Status.PENDING.value, "dueAt": span}
         if except_endpoints:
             query["endpointId"] = {"$nin": list(except_endpoints)}
-        cursor = self._rows.find(query, {"endpointId": 1, "campaignId": 1})
+        cursor = self._rows.find(query, {"endpointId": 1, "campaignId": 1, "sequence": 1})
         rows = await cursor.sort([("dueAt", 1), ("sequence", 1)]).limit(limit).to_list(limit)
-        return [Due(row["_id"], row["endpointId"], row["campaignId"]) for row in rows]
+        return [Due(row["_id"], row["endpointId"], row["campaignId"], row["sequence"]) for row in rows]
 
     async def claim(self, keys: Sequence[str], *, now: datetime, until: datetime) -> list[Claim]:
         """Take those of `keys` that are still due; nobody else gets them before `until`."""
         if not keys:
             return []
-        claim = new_ulid()
+        token = new_ulid()
         taken = await self._rows.update_many(
             {"_id": {"$in": list(keys)}, "status": Status.PENDING.value, "dueAt": {"$lte": now}},
-            {"$set": {"claim": claim, "dueAt": until}, "$inc": {"epoch": 1}},
+            {"$set": {"claim": token, "dueAt": until}, "$inc": {"epoch": 1}},
         )
         if not taken.modified_count:
             return []
-        cursor = self._rows.find({"_id": {"$in": list(keys)}, "claim": claim}, _CLAIM_FIELDS)
+        cursor = self._rows.find({"_id": {"$in": list(keys)}, "claim": token}, CLAIM_FIELDS)
         return [claim_from(row) for row in await cursor.to_list(None)]
 
-    async def record(
-        self, claim: Claim, attempt: Attempt, verdict: Verdict, response_body: str | None
-    ) -> bool:
-        """Store an attempt and what becomes of the delivery. False, and nothing, when the claim is lost.
+    async def record(self, outcomes: Sequence[Outcome]) -> list[bool]:
+        """Store attempts and what becomes of their deliveries; which ones were stored.
 
-        A short outage is waited for: the attempt has been made, and forgetting it would repeat it.
+        A short outage is waited for: the attempts have been made, and forgetting them would repeat them.
         """
-        entry = {
-            "at": attempt.at,
-            "statusCode": attempt.status_code,
-            "durationMs": attempt.duration_ms,
-            "error": attempt.error,
-        }
-        update = {
-            "$push": {"attempts": entry},
-            "$set": {
-                "status": verdict.status.value,
-                "nextAttemptAt": verdict.next_attempt_at,
-                "dueAt": verdict.next_attempt_at,
-                "claim": None,
-                "responseBody": response_body,
-            },
-        }
-        return await self._update(claim, update)
+        stored: list[bool] = []
+        for start in range(0, len(outcomes), GROUP):
+            group = outcomes[start : start + GROUP]
+            mine = _held([item.claim for item in group])
+            changed = await self._insist(mine, recording(group))
+            # Where all were changed, all were ours. Else, or when an answer was lost, the rows tell.
+            stored += (
+                [True] * len(group) if changed.modified_count == len(group) else await self._stored(group)
+            )
+        return stored
 
-    async def settle(self, claim: Claim, status: Status) -> bool:
-        """End or park it without an attempt. False, and nothing, when the claim is lost."""
-        return await self._update(claim, {"$set": _settled(status)})
+    async def _stored(self, outcomes: Sequence[Outcome]) -> list[bool]:
+        """Which of these attempts are in the log: by the epochs of the claims under which they were made."""
+        keys = [item.claim.key for item in outcomes]
+        cursor = self._rows.find({"_id": {"$in": keys}}, {"attempts.epoch": 1})
+        made = {
+            (row["_id"], attempt.get("epoch"))
+            for row in await cursor.to_list(None)
+            for attempt in row["attempts"]
+        }
+        return [(item.claim.key, item.claim.epoch) in made for item in outcomes]
 
-    async def _update(self, claim: Claim, update: dict[str, Any]) -> bool:
-        """Update what is still ours, insisting through a short outage."""
-        mine = {"_id": claim.key, "epoch": claim.epoch, "status": Status.PENDING.value}
+    async def settle(self, claims: Sequence[Claim], status: Status) -> int:
+        """End or park them without an attempt. How many; the others' claims are lost."""
+        change = {"$set": settled(status), "$inc": {"epoch": 1}}
+        changed = await self._insist(_held(claims), change)
+        return int(changed.modified_count)
+
+    async def give_back(self, claims: Sequence[Claim], *, due_at: datetime) -> None:
+        """Let anybody take them from `due_at` on, but those whose claims are lost."""
+        if claims:
+            await self._rows.update_many(_held(claims), {"$set": {"claim": None, "dueAt": due_at}})
+
+    async def _insist(self, mine: dict[str, Any], change: Any) -> UpdateResult:
+        """Change what is still ours, through a short outage. It ends the claims: it may be repeated."""
         async for attempt in stamina.retry_context(
-            on=is_unavailable, attempts=None, timeout=self._record_seconds, wait_max=1
+            on=is_unavailable, attempts=None, timeout=self._record_seconds, wait_initial=0.05, wait_max=1
         ):
             with attempt:
-                # With the epoch raised, a repetition after a lost answer cannot add the attempt twice.
-                changed = await self._rows.update_one(mine, {**update, "$inc": {"epoch": 1}})
-        return changed.modified_count == 1
-
-    async def settle_all(self, endpoint_id: str, status: Status) -> int:
-        """End or park all that an endpoint still waits for, but what is taken just now. How many.
-
-        What is taken keeps its right to record a success; otherwise the deliverer settles it when it is
-        due again, since it looks at the endpoint first.
-        """
-        waiting = [Status.PENDING.value]
-        if status is not Status.PARKED:
-            waiting.append(Status.PARKED.value)
-        changed = await self._rows.update_many(
-            {"endpointId": endpoint_id, "status": {"$in": waiting}, "claim": None}, {"$set": _settled(status)}
-        )
-        return changed.modified_count
+                return await self._rows.update_many(mine, change)
+        raise AssertionError("unreachable: the last attempt raises")
 
     async def retry(self, endpoint_id: str, delivery_id: str, *, now: datetime) -> bool:
         """Let one attempt more be made at once. False, and nothing, while somebody has it."""
@@ -196,9 +199,20 @@ class MongoDeliveries:
         )
 
 
+def _held(claims: Sequence[Claim]) -> dict[str, Any]:
+    """The rows that these claims still hold. A process has one claim at most on a delivery."""
+    return {
+        "_id": {"$in": [claim.key for claim in claims]},
+        "claim": {"$in": list({claim.token for claim in claims})},
+        "status": Status.PENDING.value,
+    }
+
+
 def _free(now: datetime) -> dict[str, Any]:
-    return {"status": Status.PENDING.value, "nextAttemptAt": now, "dueAt": now, "claim": None}
-
-
-def _settled(status: Status) -> dict[str, Any]:
-    return {"status": status.value, "nextAttemptAt": None, "dueAt": None, "claim": None}
+    return {
+        "status": Status.PENDING.value,
+        "nextAttemptAt": now,
+        "dueAt": now,
+        "lapsesAt": None,
+        "claim": None,
+    }

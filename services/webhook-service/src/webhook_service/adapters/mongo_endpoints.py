@@ -1,21 +1,26 @@
 """Endpoints in MongoDB.
 
 `endpoints` {_id, org, url, events[], campaignIds[], description, active, ordered, headers[] {name, sealed},
-rateLimit, secrets[] {sealed, expiresAt}, disabledReason, failingSince, lastSuccessAt, version, createdAt,
-updatedAt}. Headers are pairs, since their names may hold dots.
+rateLimit, secrets[] {sealed, expiresAt}, disabledReason, failingSince, lastSuccessAt, failures, pauses,
+pausedUntil, version, createdAt, updatedAt}. Headers are pairs, since their names may hold dots.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
+from pymongo import ReturnDocument
 from service_kit.mongo.client import Database, Document
 from service_kit.mongo.transactions import session_of
 from service_kit.ports import Tx
 
 from webhook_service.domain.endpoint import DisabledReason, Endpoint, Secret
 from webhook_service.domain.errors import VersionConflict
+from webhook_service.domain.health import Report
 
 COLLECTION = "endpoints"
+CALM: dict[str, Any] = {"failures": 0, "pauses": 0, "pausedUntil": None}
+"""The circuit breaker of an endpoint of which nothing bad is known."""
 
 
 class MongoEndpoints:
@@ -25,9 +30,8 @@ class MongoEndpoints:
         self._rows = database[COLLECTION]
 
     async def prepare(self) -> None:
-        """Create the indexes: an organisation's list, newest first, and its active endpoints."""
+        """Create the index: an organisation's list, newest first."""
         await self._rows.create_index([("org", 1), ("_id", -1)])
-        await self._rows.create_index([("org", 1), ("active", 1)])
 
     async def add(self, tx: Tx, endpoint: Endpoint) -> None:
         """Store a new endpoint."""
@@ -39,7 +43,7 @@ class MongoEndpoints:
         What the deliverer notes beside is left alone, unless it was switched on just now (`enabled`): then
         it begins afresh.
         """
-        afresh = {"disabledReason": None, "failingSince": None} if enabled else {}
+        afresh = {"disabledReason": None, "failingSince": None, **CALM} if enabled else {}
         changed = await self._rows.update_one(
             {"_id": endpoint.id, "org": endpoint.org, "version": _stored(expected_version)},
             {"$set": {**_owned(endpoint), **afresh, "version": endpoint.version}},
@@ -59,25 +63,62 @@ class MongoEndpoints:
         rows = await cursor.to_list(limit)
         return [_endpoint(row) for row in rows], await self._rows.count_documents({"org": org})
 
-    async def active(self, tx: Tx, org: str) -> list[Endpoint]:
-        """The endpoints of `org` that are switched on, as `tx` sees them."""
-        cursor = self._rows.find({"org": org, "active": True}, session=session_of(tx))
-        return [_endpoint(row) for row in await cursor.to_list(None)]
+    async def of_orgs(self, orgs: Collection[str]) -> list[Endpoint]:
+        """All endpoints of these organisations, switched on or off."""
+        rows = await self._rows.find({"org": {"$in": list(orgs)}}).to_list(None)
+        return [_endpoint(row) for row in rows]
 
-    async def disable(self, org: str, endpoint_id: str, *, reason: DisabledReason, now: datetime) -> bool:
-        """Switch it off. Whether it was on."""
-        changed = await self._rows.update_one(
+    async def by_ids(self, endpoint_ids: Collection[str]) -> dict[str, Endpoint]:
+        """Those that are there, of any organisation."""
+        rows = await self._rows.find({"_id": {"$in": list(endpoint_ids)}}).to_list(None)
+        return {row["_id"]: _endpoint(row) for row in rows}
+
+    async def disable(
+        self, tx: Tx, org: str, endpoint_id: str, *, reason: DisabledReason, now: datetime
+    ) -> Endpoint | None:
+        """Switch it off. The endpoint as it is then, or None when it was off, or not there."""
+        row = await self._rows.find_one_and_update(
             {"_id": endpoint_id, "org": org, "active": True},
             {
                 "$set": {"active": False, "disabledReason": reason.value, "updatedAt": now},
                 "$inc": {"version": 1},
             },
+            return_document=ReturnDocument.AFTER,
+            session=session_of(tx),
+        )
+        return None if row is None else _endpoint(row)
+
+    async def note(self, endpoint_id: str, report: Report, *, now: datetime) -> Endpoint | None:
+        """Store what answers said of it. The endpoint as it is then, or None when it is not there."""
+        row = await self._rows.find_one_and_update(
+            {"_id": endpoint_id}, [{"$set": _noted(report, now)}], return_document=ReturnDocument.AFTER
+        )
+        return None if row is None else _endpoint(row)
+
+    async def pause(self, endpoint: Endpoint, *, until: datetime, again: bool) -> bool:
+        """Send nothing until then, if its pause is still the one that `endpoint` has; `again`: count it."""
+        changed = await self._rows.update_one(
+            {"_id": endpoint.id, "pausedUntil": endpoint.paused_until},
+            {"$set": {"pausedUntil": until, "pauses": endpoint.pauses + again}},
         )
         return changed.modified_count == 1
 
     async def remove(self, org: str, endpoint_id: str) -> bool:
         """Delete it. Whether it was there."""
         return (await self._rows.delete_one({"_id": endpoint_id, "org": org})).deleted_count == 1
+
+
+def _noted(report: Report, now: datetime) -> dict[str, Any]:
+    """What a report changes, as the fields of a pipeline's $set."""
+    counted = {"$add": [{"$ifNull": ["$failures", 0]}, report.troubles]}
+    changes: dict[str, Any] = {"failures": report.troubles if report.calmed else counted}
+    if report.succeeded:
+        changes |= {"lastSuccessAt": now, "failingSince": now if report.failing else None}
+    elif report.failing:
+        changes["failingSince"] = {"$ifNull": ["$failingSince", now]}
+    if report.probe_passed:
+        changes |= {"pauses": 0, "pausedUntil": None}
+    return changes
 
 
 def _row(endpoint: Endpoint) -> Document:
@@ -88,6 +129,7 @@ def _row(endpoint: Endpoint) -> Document:
         "disabledReason": endpoint.disabled_reason,
         "failingSince": endpoint.failing_since,
         "lastSuccessAt": endpoint.last_success_at,
+        **CALM,
         "version": endpoint.version,
         "createdAt": endpoint.created_at,
     }
@@ -130,6 +172,9 @@ def _endpoint(row: Document) -> Endpoint:
         failing_since=row.get("failingSince"),
         last_success_at=row.get("lastSuccessAt"),
         version=row.get("version", 0),
+        failures=row.get("failures", 0),
+        pauses=row.get("pauses", 0),
+        paused_until=row.get("pausedUntil"),
     )
 
 

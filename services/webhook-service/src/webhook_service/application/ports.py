@@ -1,6 +1,6 @@
 """What the use cases need from outside."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -9,9 +9,9 @@ from service_kit.clock import Clock
 from service_kit.idempotency.once import Idempotency
 from service_kit.ports import Transactions, Tx
 
-from webhook_service.domain.delivery import Answer, Attempt, Claim, Delivery, Due, Status
+from webhook_service.domain.delivery import Answer, Blocker, Claim, Delivery, Due, Lane, Outcome, Status
 from webhook_service.domain.endpoint import DisabledReason, Endpoint
-from webhook_service.domain.retry import Verdict
+from webhook_service.domain.health import Report
 
 
 class Endpoints(Protocol):
@@ -37,12 +37,29 @@ class Endpoints(Protocol):
         """Endpoints of `org`, newest first, and how many there are in all."""
         ...
 
-    async def active(self, tx: Tx, org: str) -> list[Endpoint]:
-        """The endpoints of `org` that are switched on, as `tx` sees them."""
+    async def of_orgs(self, orgs: Collection[str]) -> list[Endpoint]:
+        """All endpoints of these organisations, switched on or off."""
         ...
 
-    async def disable(self, org: str, endpoint_id: str, *, reason: DisabledReason, now: datetime) -> bool:
-        """Switch it off. Whether it was on."""
+    async def by_ids(self, endpoint_ids: Collection[str]) -> dict[str, Endpoint]:
+        """Those that are there, of any organisation: for the deliverer, which names them by deliveries."""
+        ...
+
+    async def disable(
+        self, tx: Tx, org: str, endpoint_id: str, *, reason: DisabledReason, now: datetime
+    ) -> Endpoint | None:
+        """Switch it off. The endpoint as it is then, or None when it was off, or not there."""
+        ...
+
+    async def note(self, endpoint_id: str, report: Report, *, now: datetime) -> Endpoint | None:
+        """Store what answers said of it. The endpoint as it is then, or None when it is not there."""
+        ...
+
+    async def pause(self, endpoint: Endpoint, *, until: datetime, again: bool) -> bool:
+        """Send nothing until then, if its pause is still the one that `endpoint` has; `again`: count it.
+
+        Whether it was: of several deliverers that see the same, one pauses.
+        """
         ...
 
     async def remove(self, org: str, endpoint_id: str) -> bool:
@@ -68,22 +85,49 @@ class Deliveries(Protocol):
         """The delivery to this endpoint, or None."""
         ...
 
-    async def due(self, *, now: datetime, limit: int, except_endpoints: Sequence[str]) -> list[Due]:
-        """Deliveries that may be taken, longest due first."""
+    async def due(
+        self, *, now: datetime, limit: int, except_endpoints: Sequence[str], since: datetime | None = None
+    ) -> list[Due]:
+        """Deliveries that may be taken, longest due first; with `since`, those that came due since then."""
         ...
 
     async def claim(self, keys: Sequence[str], *, now: datetime, until: datetime) -> list[Claim]:
         """Take those of `keys` that are still due; nobody else gets them before `until`."""
         ...
 
-    async def record(
-        self, claim: Claim, attempt: Attempt, verdict: Verdict, response_body: str | None
-    ) -> bool:
-        """Store an attempt and what becomes of the delivery. False, and nothing, when the claim is lost."""
+    async def record(self, outcomes: Sequence[Outcome]) -> list[bool]:
+        """Store attempts and what becomes of their deliveries; which ones were stored.
+
+        An outcome whose claim is lost changes nothing. No delivery may be in `outcomes` twice.
+        """
         ...
 
-    async def settle(self, claim: Claim, status: Status) -> bool:
-        """End or park it without an attempt. False, and nothing, when the claim is lost."""
+    async def settle(self, claims: Sequence[Claim], status: Status) -> int:
+        """End or park them without an attempt. How many; the others' claims are lost."""
+        ...
+
+    async def give_back(self, claims: Sequence[Claim], *, due_at: datetime) -> None:
+        """Let anybody take them from `due_at` on, but those whose claims are lost."""
+        ...
+
+    async def postpone(self, keys: Sequence[str], *, now: datetime, until: datetime) -> None:
+        """Let those of `keys` that are due wait until then."""
+        ...
+
+    async def postpone_all(self, endpoint_id: str, *, until: datetime) -> None:
+        """Let all that nobody has taken be due at `until`, or later where its own schedule says so."""
+        ...
+
+    async def release(self, endpoint_id: str, *, now: datetime) -> None:
+        """Make due again what waits longer than its own schedule says."""
+        ...
+
+    async def blockers(self, lanes: Collection[Lane], *, now: datetime) -> dict[Lane, Blocker]:
+        """Of each of the lanes in which one is pending that has not lapsed, the first such one."""
+        ...
+
+    async def wake(self, keys: Sequence[str], *, now: datetime) -> None:
+        """Make those of `keys` due that wait, untaken, longer than their own schedules say."""
         ...
 
     async def settle_all(self, endpoint_id: str, status: Status) -> int:

@@ -1,9 +1,9 @@
 """A delivery: one event for one endpoint, and every attempt at it.
 
 Mental model: a delivery is `pending` until it has succeeded or its attempts are used up. While it is
-pending, `due_at` says from when anybody may take it; taking it moves `due_at` to the end of the lease
-and raises the epoch, so a crash makes it due again by itself, and a worker that comes back late finds
-a newer epoch and changes nothing. `parked` is pending at an endpoint that is switched off.
+pending, `due_at` says from when anybody may take it; taking it moves `due_at` to the end of the lease,
+raises the epoch and leaves a token, so a crash makes it due again by itself, and a worker that comes back
+late finds another token and changes nothing. `parked` is pending at an endpoint that is switched off.
 """
 
 from dataclasses import dataclass
@@ -67,12 +67,24 @@ class Due:
     key: str
     endpoint_id: str
     campaign_id: str
+    sequence: int
+
+    @property
+    def lane(self) -> "Lane":
+        """Where it queues when its endpoint wants order."""
+        return self.endpoint_id, self.campaign_id
+
+
+Lane = tuple[str, str]
+"""Endpoint and campaign."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A delivery taken by this worker. Writes about it carry `epoch`; `attempts_made` came before, since
-    the last recovery.
+    """A delivery taken by this worker until `until`. Writes about it go by `token`.
+
+    `attempts_made` came before, since the last recovery. `lapses_at`: when it stops to hold up those behind
+    it in its lane; None before its first attempt.
     """
 
     key: str
@@ -81,10 +93,19 @@ class Claim:
     event_id: str
     event_type: str
     campaign_id: str
+    sequence: int
     body: bytes
     epoch: int
+    token: str
+    until: datetime
     attempts_made: int
+    lapses_at: datetime | None
     created_at: datetime
+
+    @property
+    def lane(self) -> Lane:
+        """Where it queues when its endpoint wants order."""
+        return self.endpoint_id, self.campaign_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +117,26 @@ class Answer:
     retry_after: str | None
     body: str | None
     duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An attempt, and what the delivery becomes by it. `lapses_at`: see Claim."""
+
+    claim: Claim
+    attempt: Attempt
+    status: Status
+    next_attempt_at: datetime | None
+    lapses_at: datetime | None
+    response_body: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """The first pending delivery of a lane that those behind it wait for."""
+
+    key: str
+    sequence: int
+    due_at: datetime
+    lapses_at: datetime | None
+    taken: bool

@@ -33,6 +33,7 @@ class Endpoint:
     as it was given, each value encrypted. `ordered`: a campaign's events one at a time. `rate_limit`:
     requests a second; None: as fast as it goes. `disabled_reason`: None unless the service switched it off.
     `failing_since`: the first failure since the last success. `version` counts changes.
+    `failures`, `pauses`, `paused_until`: its circuit breaker, see `health`.
     """
 
     id: str
@@ -52,6 +53,9 @@ class Endpoint:
     failing_since: datetime | None = None
     last_success_at: datetime | None = None
     version: int = 1
+    failures: int = 0
+    pauses: int = 0
+    paused_until: datetime | None = None
 
     def wants(self, event_type: str, campaign_id: str) -> bool:
         """Whether such an event is one that its filters ask for, switched on or off."""

@@ -1,6 +1,7 @@
 """The events that this service reacts to."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from contracts.envelope import EventData
 from contracts.events.campaign import (
@@ -15,18 +16,31 @@ from contracts.events.campaign import (
     CampaignStarted,
     CampaignUpdated,
 )
-from service_kit.kafka.consumer import Handler
+from service_kit.kafka.consumer import Handler, Together
 
 from webhook_service.application.fan_out_event import CampaignEnvelope, FanOut
 from webhook_service.metrics import DELIVERIES_CREATED
+
+
+def together(fan_out: FanOut) -> Together:
+    """Many of them at once."""
+
+    async def deliver(events: Sequence[CampaignEnvelope]) -> None:
+        _count(await fan_out(*events))
+
+    return deliver
+
+
+def _count(made: Counter[str]) -> None:
+    for name, count in made.items():
+        DELIVERIES_CREATED.labels(type=name).inc(count)
 
 
 def subscriptions(fan_out: FanOut) -> Mapping[type[EventData], Handler]:
     """Every event that a subscriber may ask for becomes deliveries."""
 
     async def deliver(event: CampaignEnvelope) -> None:
-        created = await fan_out(event)
-        DELIVERIES_CREATED.labels(type=event.type).inc(created)
+        _count(await fan_out(event))
 
     return {
         CampaignCreated: deliver,

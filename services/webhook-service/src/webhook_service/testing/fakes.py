@@ -1,17 +1,17 @@
 """In-memory stand-ins for this service's ports, for tests only; one suite holds them to what MongoDB does."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from service_kit.errors import AlreadyHandled
 from service_kit.ports import Tx
 from service_kit.testing.fakes import staged
 
-from webhook_service.domain.delivery import Attempt, Claim, Delivery, Due, Status
+from webhook_service.domain.delivery import Due
 from webhook_service.domain.endpoint import DisabledReason, Endpoint
 from webhook_service.domain.errors import VersionConflict
-from webhook_service.domain.retry import Verdict
+from webhook_service.domain.health import Report
+from webhook_service.domain.token_bucket import Permits
 
 
 class InMemoryEndpoints:
@@ -34,6 +34,9 @@ class InMemoryEndpoints:
             disabled_reason=None if enabled else stored.disabled_reason,
             failing_since=None if enabled else stored.failing_since,
             last_success_at=stored.last_success_at,
+            failures=0 if enabled else stored.failures,
+            pauses=0 if enabled else stored.pauses,
+            paused_until=None if enabled else stored.paused_until,
         )
         staged(tx, lambda: self.rows.update({endpoint.id: kept}))
 
@@ -47,18 +50,47 @@ class InMemoryEndpoints:
         found = sorted((row for row in self.rows.values() if row.org == org), key=lambda row: row.id)[::-1]
         return found[skip : skip + limit], len(found)
 
-    async def active(self, tx: Tx, org: str) -> list[Endpoint]:
-        """Those switched on."""
-        return [row for row in self.rows.values() if row.org == org and row.active]
+    async def of_orgs(self, orgs: Collection[str]) -> list[Endpoint]:
+        """All of them."""
+        return [row for row in self.rows.values() if row.org in orgs]
 
-    async def disable(self, org: str, endpoint_id: str, *, reason: DisabledReason, now: datetime) -> bool:
-        """Whether it was on."""
+    async def by_ids(self, endpoint_ids: Collection[str]) -> dict[str, Endpoint]:
+        """Those that are there."""
+        return {key: self.rows[key] for key in endpoint_ids if key in self.rows}
+
+    async def disable(
+        self, tx: Tx, org: str, endpoint_id: str, *, reason: DisabledReason, now: datetime
+    ) -> Endpoint | None:
+        """As it is then, if it was on."""
         row = await self.find(org, endpoint_id)
         if row is None or not row.active:
+            return None
+        after = replace(row, active=False, disabled_reason=reason, updated_at=now, version=row.version + 1)
+        staged(tx, lambda: self.rows.update({endpoint_id: after}))
+        return after
+
+    async def note(self, endpoint_id: str, report: Report, *, now: datetime) -> Endpoint | None:
+        """As it is then."""
+        row = self.rows.get(endpoint_id)
+        if row is None:
+            return None
+        failures = report.troubles if report.calmed else row.failures + report.troubles
+        row = replace(row, failures=failures)
+        if report.succeeded:
+            row = replace(row, last_success_at=now, failing_since=now if report.failing else None)
+        elif report.failing:
+            row = replace(row, failing_since=row.failing_since or now)
+        if report.probe_passed:
+            row = replace(row, pauses=0, paused_until=None)
+        self.rows[endpoint_id] = row
+        return row
+
+    async def pause(self, endpoint: Endpoint, *, until: datetime, again: bool) -> bool:
+        """Whether it was as `endpoint` says."""
+        row = self.rows.get(endpoint.id)
+        if row is None or row.paused_until != endpoint.paused_until:
             return False
-        self.rows[endpoint_id] = replace(
-            row, active=False, disabled_reason=reason, updated_at=now, version=row.version + 1
-        )
+        self.rows[endpoint.id] = replace(row, paused_until=until, pauses=endpoint.pauses + again)
         return True
 
     async def remove(self, org: str, endpoint_id: str) -> bool:
@@ -66,152 +98,25 @@ class InMemoryEndpoints:
         return await self.find(org, endpoint_id) is not None and bool(self.rows.pop(endpoint_id))
 
 
-@dataclass
-class _Row:
-    delivery: Delivery
-    due_at: datetime | None
-    claimed: bool = False
-    epoch: int = 0
-    forgiven: int = 0
-
-
-class InMemoryDeliveries:
-    """The Deliveries port."""
+class HeardBell:
+    """The Bell port; keeps what it was told in `dues`."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, _Row] = {}
+        self.dues: list[Due] = []
 
-    async def add(self, tx: Tx, deliveries: Sequence[Delivery]) -> None:
-        """Stage new deliveries."""
-        if any(item.key in self.rows for item in deliveries):
-            raise AlreadyHandled(deliveries[0].event_id)
-        rows = {item.key: _Row(item, item.next_attempt_at) for item in deliveries}
-        staged(tx, lambda: self.rows.update(rows))
+    async def ring(self, dues: Sequence[Due]) -> None:
+        """Remember it."""
+        self.dues.extend(dues)
 
-    async def page(
-        self, endpoint_id: str, *, statuses: Sequence[Status], event_type: str | None, before: str | None,
-        limit: int,
-    ) -> list[Delivery]:  # fmt: skip
-        """Newest first."""
-        found = [
-            item
-            for item in (row.delivery for row in self.rows.values())
-            if item.endpoint_id == endpoint_id
-            and (not statuses or item.status in statuses)
-            and event_type in (None, item.event_type)
-            and (before is None or item.id < before)
-        ]
-        return sorted(found, key=lambda item: item.id, reverse=True)[:limit]
 
-    async def find(self, endpoint_id: str, delivery_id: str) -> Delivery | None:
-        """The delivery to this endpoint."""
-        found = (row.delivery for row in self.rows.values() if row.delivery.id == delivery_id)
-        return next((item for item in found if item.endpoint_id == endpoint_id), None)
+class Allowance:
+    """The RateLimiter port; grants at most `left` in all, None: whatever is wanted."""
 
-    def _due(self, now: datetime) -> list[tuple[datetime, int, str]]:
-        return sorted(
-            (row.due_at, row.delivery.sequence, key)
-            for key, row in self.rows.items()
-            if row.delivery.status is Status.PENDING and row.due_at is not None and row.due_at <= now
-        )
+    def __init__(self, left: int | None = None) -> None:
+        self.left = left
 
-    async def due(self, *, now: datetime, limit: int, except_endpoints: Sequence[str]) -> list[Due]:
-        """Longest due first."""
-        found = (self.rows[key].delivery for _, _, key in self._due(now))
-        dues = [Due(item.key, item.endpoint_id, item.campaign_id) for item in found]
-        return [due for due in dues if due.endpoint_id not in except_endpoints][:limit]
-
-    async def claim(self, keys: Sequence[str], *, now: datetime, until: datetime) -> list[Claim]:
-        """Take those still due."""
-        claims = []
-        for _, _, key in self._due(now):
-            if key in keys:
-                row = self.rows[key]
-                row.due_at, row.claimed, row.epoch = until, True, row.epoch + 1
-                item = row.delivery
-                claims.append(
-                    Claim(key, item.org, item.endpoint_id, item.event_id, item.event_type, item.campaign_id,
-                          item.body, row.epoch, len(item.attempts) - row.forgiven, item.created_at)
-                )  # fmt: skip
-        return claims
-
-    def _mine(self, claim: Claim) -> _Row | None:
-        row = self.rows[claim.key]
-        return row if row.epoch == claim.epoch and row.delivery.status is Status.PENDING else None
-
-    async def record(
-        self, claim: Claim, attempt: Attempt, verdict: Verdict, response_body: str | None
-    ) -> bool:
-        """Whether the claim still held."""
-        row = self._mine(claim)
-        if row is None:
-            return False
-        row.delivery = replace(
-            row.delivery,
-            status=verdict.status,
-            attempts=(*row.delivery.attempts, attempt),
-            next_attempt_at=verdict.next_attempt_at,
-            response_body=response_body,
-        )
-        row.due_at, row.claimed, row.epoch = verdict.next_attempt_at, False, row.epoch + 1
-        return True
-
-    async def settle(self, claim: Claim, status: Status) -> bool:
-        """Whether the claim still held."""
-        row = self._mine(claim)
-        if row is None:
-            return False
-        self._settle(row, status)
-        row.epoch += 1
-        return True
-
-    async def settle_all(self, endpoint_id: str, status: Status) -> int:
-        """How many."""
-        waiting = {Status.PENDING} if status is Status.PARKED else {Status.PENDING, Status.PARKED}
-        rows = [
-            row
-            for row in self.rows.values()
-            if row.delivery.endpoint_id == endpoint_id and row.delivery.status in waiting and not row.claimed
-        ]
-        for row in rows:
-            self._settle(row, status)
-        return len(rows)
-
-    def _settle(self, row: _Row, status: Status) -> None:
-        row.delivery = replace(row.delivery, status=status, next_attempt_at=None)
-        row.due_at, row.claimed = None, False
-
-    async def retry(self, endpoint_id: str, delivery_id: str, *, now: datetime) -> bool:
-        """Whether it was there and free."""
-        for row in self.rows.values():
-            item = row.delivery
-            if (item.endpoint_id, item.id) == (endpoint_id, delivery_id) and not row.claimed:
-                self._free(row, now)
-                return True
-        return False
-
-    async def recover(
-        self, endpoint_id: str, *, since: datetime, until: datetime, after: str | None, limit: int,
-        now: datetime,
-    ) -> tuple[int, str | None]:  # fmt: skip
-        """How many, and where to go on."""
-        found = [
-            row
-            for row in sorted(self.rows.values(), key=lambda row: row.delivery.id)
-            if row.delivery.endpoint_id == endpoint_id
-            and row.delivery.status in (Status.FAILED, Status.PARKED)
-            and since <= row.delivery.created_at < until
-            and (after is None or row.delivery.id > after)
-        ][:limit]
-        for row in found:
-            self._free(row, now)
-            row.forgiven = len(row.delivery.attempts)
-        return len(found), found[-1].delivery.id if len(found) == limit else None
-
-    def _free(self, row: _Row, now: datetime) -> None:
-        row.delivery = replace(row.delivery, status=Status.PENDING, next_attempt_at=now)
-        row.due_at, row.epoch = now, row.epoch + 1
-
-    async def count_due(self, *, now: datetime, limit: int) -> int:
-        """How many are due."""
-        return min(limit, len(self._due(now)))
+    async def take(self, endpoint_id: str, *, rate: int, wanted: int) -> Permits:
+        """What is left."""
+        granted = wanted if self.left is None else min(self.left, wanted)
+        self.left = None if self.left is None else self.left - granted
+        return Permits(granted, 1 / rate)

@@ -1,0 +1,151 @@
+"""Record what came of many attempts together, and what they say of their endpoints.
+
+Mental model: the deliveries' outcomes first, in one write, each fenced by its claim; then one note per
+endpoint that has something new to say. A crash in between repeats nothing and loses, at most, a count of the
+breaker. Only switching off comes before the record: else a crash could park a delivery and leave its
+endpoint on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from service_kit.clock import Clock
+
+from webhook_service.application.attempt_delivery import Sent
+from webhook_service.application.disable_endpoint import DisableEndpoint
+from webhook_service.application.ports import Deliveries, Endpoints
+from webhook_service.domain.delivery import NO_CAMPAIGN, Due, Status
+from webhook_service.domain.endpoint import DisabledReason, Endpoint
+from webhook_service.domain.health import (
+    BreakerRules,
+    Report,
+    effect_of,
+    is_failing_for_good,
+    pause_after,
+    wait_asked,
+)
+
+FRESH = timedelta(seconds=30)
+"""A well endpoint's last success is noted no more often."""
+
+
+class Result(StrEnum):
+    """What became of a delivery that was taken."""
+
+    SUCCEEDED = "succeeded"
+    RETRY = "retry"
+    FAILED = "failed"
+    GONE = "gone"
+    PARKED = "parked"
+    """Not sent: the endpoint is switched off."""
+    ENDED = "ended"
+    """Not sent: the endpoint was deleted."""
+    LOST = "lost"
+    """Sent, but somebody else owns the delivery by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A result for each that was sent, and what has come due by that; what became of endpoints."""
+
+    results: list[Result] = field(default_factory=list)
+    following: list[Due] = field(default_factory=list)
+    disabled: list[DisabledReason] = field(default_factory=list)
+    paused: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordOutcomes:
+    """Called with what was sent to any endpoints; no delivery twice."""
+
+    endpoints: Endpoints
+    deliveries: Deliveries
+    disable: DisableEndpoint
+    clock: Clock
+    rules: BreakerRules
+
+    async def __call__(self, sent: Sequence[Sent]) -> Recorded:
+        """Record it."""
+        recorded = Recorded()
+        gone = {item.taken.endpoint.id: item.taken.endpoint for item in sent if item.gone}
+        for endpoint in gone.values():
+            await self._disable(endpoint, DisabledReason.GONE, recorded)
+        stored = await self.deliveries.record([item.outcome for item in sent])
+        recorded.results.extend(_result(item, ok) for item, ok in zip(sent, stored, strict=True))
+        for endpoint_id in gone:
+            await self.deliveries.settle_all(endpoint_id, Status.PARKED)
+        await self._note(sent, recorded)
+        recorded.following.extend(await self._following(sent))
+        return recorded
+
+    async def _disable(self, endpoint: Endpoint, reason: DisabledReason, recorded: Recorded) -> None:
+        if await self.disable(endpoint, reason):
+            recorded.disabled.append(reason)
+
+    async def _note(self, sent: Sequence[Sent], recorded: Recorded) -> None:
+        now = self.clock.now()
+        reports: dict[str, Report] = {}
+        known: dict[str, Endpoint] = {}
+        for item in sorted(sent, key=lambda item: item.outcome.attempt.at):
+            if not item.gone:
+                endpoint = known[item.taken.endpoint.id] = item.taken.endpoint
+                reports[endpoint.id] = reports.get(endpoint.id, Report()).then(
+                    effect_of(item.answer),
+                    wait_seconds=wait_asked(item.answer, now=now),
+                    probe=item.taken.probe,
+                )
+        for endpoint_id, report in reports.items():
+            if _is_news(known[endpoint_id], report, now):
+                await self._note_one(endpoint_id, report, now, recorded)
+
+    async def _note_one(self, endpoint_id: str, report: Report, now: datetime, recorded: Recorded) -> None:
+        after = await self.endpoints.note(endpoint_id, report, now=now)
+        if after is None or not after.active:
+            return
+        if report.probe_passed:
+            await self.deliveries.release(endpoint_id, now=now)
+        if is_failing_for_good(after, rules=self.rules, now=now):
+            await self._disable(after, DisabledReason.FAILING, recorded)
+            await self.deliveries.settle_all(endpoint_id, Status.PARKED)
+            return
+        until = pause_after(after, report, rules=self.rules, now=now)
+        if until is not None and await self.endpoints.pause(after, until=until, again=True):
+            await self.deliveries.postpone_all(endpoint_id, until=until)
+            recorded.paused.append(endpoint_id)
+
+    async def _following(self, sent: Sequence[Sent]) -> list[Due]:
+        """Wake in each lane the one that is next, now that one has ended."""
+        now = self.clock.now()
+        lanes = {
+            item.outcome.claim.lane
+            for item in sent
+            if item.taken.endpoint.ordered
+            and item.outcome.status is not Status.PENDING
+            and item.outcome.claim.campaign_id != NO_CAMPAIGN
+        }
+        if not lanes:
+            return []
+        blockers = await self.deliveries.blockers(lanes, now=now)
+        heads = {lane: blocker for lane, blocker in blockers.items() if not blocker.taken}
+        await self.deliveries.wake([blocker.key for blocker in heads.values()], now=now)
+        return [Due(blocker.key, *lane, blocker.sequence) for lane, blocker in heads.items()]
+
+
+def _result(item: Sent, stored: bool) -> Result:
+    if item.gone:
+        return Result.GONE
+    if not stored:
+        return Result.LOST
+    status = item.outcome.status
+    return Result.RETRY if status is Status.PENDING else Result(status.value)
+
+
+def _is_news(endpoint: Endpoint, report: Report, now: datetime) -> bool:
+    """Whether the endpoint's row does not say it already."""
+    if report.failing or report.troubles or report.probed is not None:
+        return True
+    if endpoint.failures or endpoint.failing_since or endpoint.last_success_at is None:
+        return True
+    return now - endpoint.last_success_at > FRESH

@@ -1,0 +1,162 @@
+"""Take deliveries that are due: those that may be sent now, and nothing else.
+
+Mental model: many are looked at together, and each rule costs one question for all of them: is the endpoint
+on, is it paused, is it this one's turn in its lane, does the rate allow it? What may not go now is made due
+later, so that it does not stand in the way of the rest. The claim comes last, and is what decides between
+deliverers: a lane has one that may go, and of those who see it one gets it.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from service_kit.clock import Clock
+
+from webhook_service.application.attempt_delivery import Taken
+from webhook_service.application.ports import Deliveries, Endpoints
+from webhook_service.application.ports_engine import RateLimiter
+from webhook_service.domain.delivery import NO_CAMPAIGN, Blocker, Due, Status
+from webhook_service.domain.endpoint import Endpoint
+
+GLANCE = timedelta(seconds=1)
+"""How soon to look again at what waits for a delivery that is on its way."""
+LANE_WAIT = timedelta(seconds=30)
+"""How soon at the latest to look again at what waits for a delivery that waits itself."""
+
+
+@dataclass(slots=True)
+class Taking:
+    """`sends`: to be sent. `waits`: endpoint to the seconds for which its rate allows nothing more.
+
+    `spared`: due, but neither taken nor put off, because of the rate. `settled`: ended or parked.
+    """
+
+    sends: list[Taken] = field(default_factory=list)
+    waits: dict[str, float] = field(default_factory=dict)
+    spared: list[Due] = field(default_factory=list)
+    settled: dict[Status, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TakeDeliveries:
+    """`lease`: how long what is taken belongs to this process."""
+
+    endpoints: Endpoints
+    deliveries: Deliveries
+    limiter: RateLimiter
+    clock: Clock
+    lease: timedelta
+
+    async def __call__(self, dues: Sequence[Due]) -> Taking:
+        """Take what may go of `dues`."""
+        now, taking = self.clock.now(), Taking()
+        queues: dict[str, list[Due]] = defaultdict(list)
+        for due in dues:
+            queues[due.endpoint_id].append(due)
+        endpoints = await self.endpoints.by_ids(queues)
+        on = {key: item for key, item in endpoints.items() if item.active}
+        closed = [due for key in queues.keys() - on.keys() for due in queues.pop(key)]
+        await self._keep_order(queues, on, now)
+        probes = await self._keep_pauses(queues, on, now)
+        await self._keep_rates(queues, on, taking)
+        wanted = [due.key for queue in queues.values() for due in queue] + [due.key for due in closed]
+        claims = await self.deliveries.claim(wanted, now=now, until=now + self.lease)
+        taking.sends = [
+            Taken(claim, on[claim.endpoint_id], claim.key in probes)
+            for claim in claims
+            if claim.endpoint_id in on
+        ]
+        await self._give_up_probes(probes - {claim.key for claim in claims}, queues, on, now)
+        for status, gone in ((Status.FAILED, True), (Status.PARKED, False)):
+            idle = [
+                claim for claim in claims
+                if claim.endpoint_id not in on and (claim.endpoint_id not in endpoints) == gone
+            ]  # fmt: skip
+            if idle:
+                taking.settled[status] = await self.deliveries.settle(idle, status)
+        return taking
+
+    async def _keep_order(self, queues: dict[str, list[Due]], on: dict[str, Endpoint], now: datetime) -> None:
+        """Leave in `queues` of each lane at an ordered endpoint what is not held up."""
+        ordered = [key for key in queues if on[key].ordered]
+        lanes = {due.lane for key in ordered for due in queues[key] if due.campaign_id != NO_CAMPAIGN}
+        if not lanes:
+            return
+        blockers = await self.deliveries.blockers(lanes, now=now)
+        later: dict[datetime, list[str]] = defaultdict(list)
+        for key in ordered:
+            going = []
+            for due in queues[key]:
+                blocker = blockers.get(due.lane)
+                if blocker is None or blocker.sequence >= due.sequence:
+                    going.append(due)
+                else:
+                    later[_look_again(blocker, now)].append(due.key)
+            queues[key] = going
+        for until, keys in later.items():
+            await self.deliveries.postpone(keys, now=now, until=until)
+
+    async def _keep_pauses(
+        self, queues: dict[str, list[Due]], on: dict[str, Endpoint], now: datetime
+    ) -> set[str]:
+        """Leave of a paused endpoint nothing in `queues`, after the pause one: which ones are probes."""
+        probes: set[str] = set()
+        put_off: dict[str, datetime] = {}
+        for key in [key for key, queue in queues.items() if queue and on[key].paused_until is not None]:
+            paused_until, queue = on[key].paused_until or now, queues[key]
+            if paused_until > now:
+                put_off[key] = paused_until
+                rest, queues[key] = queue, []
+            elif await self.endpoints.pause(on[key], until=now + self.lease, again=False):
+                # Until the probe's answer, or its deliverer's death, the others wait.
+                probes.add(queue[0].key)
+                put_off[key] = now + self.lease
+                rest, queues[key] = queue[1:], queue[:1]
+            else:
+                put_off[key] = now + GLANCE
+                rest, queues[key] = queue, []
+            await self.deliveries.postpone([due.key for due in rest], now=now, until=put_off[key])
+        await self._undo_late(put_off, probes, now)
+        return probes
+
+    async def _undo_late(self, put_off: dict[str, datetime], probes: set[str], now: datetime) -> None:
+        """A pause that ended while deliveries were being put off has not seen them: see to them here."""
+        if not put_off:
+            return
+        for endpoint in (await self.endpoints.by_ids(put_off)).values():
+            if endpoint.paused_until is None:
+                await self.deliveries.release(endpoint.id, now=now)
+
+    async def _give_up_probes(
+        self, lost: set[str], queues: dict[str, list[Due]], on: dict[str, Endpoint], now: datetime
+    ) -> None:
+        """Probes that were not to be had: let the next one be chosen soon, not after a lease."""
+        for key, queue in queues.items():
+            if lost and any(due.key in lost for due in queue):
+                held = replace(on[key], paused_until=now + self.lease)
+                await self.endpoints.pause(held, until=now, again=False)
+                await self.deliveries.release(key, now=now)
+
+    async def _keep_rates(
+        self, queues: dict[str, list[Due]], on: dict[str, Endpoint], taking: Taking
+    ) -> None:
+        """Leave in `queues` as many as the endpoints' rates allow."""
+        for key, queue in queues.items():
+            rate = on[key].rate_limit
+            if rate is None or not queue or on[key].paused_until is not None:
+                # A probe goes alone, after a pause: that is slower than any rate.
+                continue
+            permits = await self.limiter.take(key, rate=rate, wanted=len(queue))
+            if permits.granted < len(queue):
+                taking.waits[key] = permits.wait_seconds
+                taking.spared += queue[permits.granted :]
+                queues[key] = queue[: permits.granted]
+
+
+def _look_again(blocker: Blocker, now: datetime) -> datetime:
+    """When to look again at what `blocker` holds up. Its end wakes the next one earlier."""
+    if blocker.taken or blocker.due_at <= now:
+        return now + GLANCE
+    at = min(blocker.due_at, now + LANE_WAIT)
+    return at if blocker.lapses_at is None else max(min(at, blocker.lapses_at), now)

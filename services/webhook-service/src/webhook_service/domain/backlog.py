@@ -1,0 +1,64 @@
+"""What is known to be due and is not taken yet, in memory: a look at the database finds many at once.
+
+Mental model: a queue per endpoint, served in turn, so that a long one does not hold up the others. It is a
+hint and no more: what is true of a delivery is in the database, which is asked again when it is taken.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+
+from webhook_service.domain.delivery import Due
+
+
+class Backlog:
+    """Remembers at most `limit` deliveries; more are found again later."""
+
+    def __init__(self, *, limit: int) -> None:
+        self._limit = limit
+        self._queues: OrderedDict[str, OrderedDict[str, Due]] = OrderedDict()
+        self._held_until: dict[str, float] = {}
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def add(self, dues: Iterable[Due]) -> None:
+        """Remember them, each once; the longest due first."""
+        for due in dues:
+            queue = self._queues.setdefault(due.endpoint_id, OrderedDict())
+            if due.key not in queue and self._size < self._limit:
+                queue[due.key] = due
+                self._size += 1
+            if not queue:
+                del self._queues[due.endpoint_id]
+
+    def hold(self, endpoint_id: str, until: float) -> None:
+        """Give nothing of this endpoint before `until`."""
+        self._held_until[endpoint_id] = until
+
+    def crowded(self, count: int) -> list[str]:
+        """Endpoints of which at least so many are remembered: no need to look for more."""
+        return [name for name, queue in self._queues.items() if len(queue) >= count]
+
+    def pick(self, room: int, room_at: Callable[[str], int], now: float) -> list[Due]:
+        """At most `room`, and of each endpoint what has room there; forgotten here."""
+        picked: list[Due] = []
+        self._held_until = {name: until for name, until in self._held_until.items() if until > now}
+        for endpoint_id in list(self._queues):
+            if len(picked) >= room:
+                break
+            if endpoint_id in self._held_until:
+                continue
+            share = min(room - len(picked), room_at(endpoint_id))
+            picked += self._take(endpoint_id, share)
+        return picked
+
+    def _take(self, endpoint_id: str, count: int) -> Sequence[Due]:
+        queue = self._queues[endpoint_id]
+        taken = [queue.popitem(last=False)[1] for _ in range(min(max(count, 0), len(queue)))]
+        self._size -= len(taken)
+        if queue:
+            self._queues.move_to_end(endpoint_id)  # the others first, next time
+        else:
+            del self._queues[endpoint_id]
+        return taken

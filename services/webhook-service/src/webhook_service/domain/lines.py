@@ -1,0 +1,106 @@
+"""What this process has taken, and may send: so many requests at once, and so many to each endpoint.
+
+Mental model: a taken delivery is in `InFlight` from the claim to the record. Of an endpoint, `per_endpoint`
+are on their way at once; a fast one has more taken ahead of that, as many as it will answer within
+AHEAD_SECONDS, so that it never waits for the database. One that hangs holds `per_endpoint` and nothing more.
+"""
+
+from collections import Counter, defaultdict, deque
+from math import ceil
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+AHEAD_SECONDS = 0.1
+"""Far below what a lease has to spare."""
+MOST_AHEAD = 256
+MEMORY = 0.2
+"""The weight of the newest answer in an endpoint's usual time."""
+KEPT_ENDPOINTS = 10_000
+
+
+class InFlight:
+    """Counts what is taken. `seconds`: what an endpoint's answers usually take."""
+
+    def __init__(self, *, capacity: int, per_endpoint: int) -> None:
+        self._capacity = capacity
+        self._per_endpoint = per_endpoint
+        self._held: dict[str, str] = {}
+        self._endpoints: Counter[str] = Counter()
+        self._seconds: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._held
+
+    @property
+    def room(self) -> int:
+        """How many more may be taken."""
+        return self._capacity - len(self._held)
+
+    def room_at(self, endpoint_id: str) -> int:
+        """How many more of this endpoint, apart from the whole."""
+        usual = self._seconds.get(endpoint_id)
+        ahead = 1.0 if usual is None else max(1.0, AHEAD_SECONDS / max(usual, 1e-3))
+        return (
+            min(ceil(self._per_endpoint * ahead), max(MOST_AHEAD, self._per_endpoint))
+            - self._endpoints[endpoint_id]
+        )
+
+    def enter(self, key: str, endpoint_id: str) -> None:
+        """It is being taken."""
+        self._held[key] = endpoint_id
+        self._endpoints[endpoint_id] += 1
+
+    def leave(self, key: str) -> None:
+        """It has been recorded, or was not to be had. Harmless when it is not there."""
+        endpoint_id = self._held.pop(key, None)
+        if endpoint_id is not None:
+            self._endpoints[endpoint_id] -= 1
+            if self._endpoints[endpoint_id] <= 0:
+                del self._endpoints[endpoint_id]
+
+    def answered(self, endpoint_id: str, seconds: float) -> None:
+        """An answer of this endpoint took so long."""
+        if len(self._seconds) >= KEPT_ENDPOINTS and endpoint_id not in self._seconds:
+            self._seconds.clear()  # they are learned again at once
+        usual = self._seconds.get(endpoint_id, seconds)
+        self._seconds[endpoint_id] = usual + MEMORY * (seconds - usual)
+
+
+class Lines(Generic[T]):
+    """One line per endpoint, of which `per_endpoint` are being served."""
+
+    def __init__(self, *, per_endpoint: int) -> None:
+        self._per_endpoint = per_endpoint
+        self._serving: Counter[str] = Counter()
+        self._waiting: dict[str, deque[T]] = defaultdict(deque)
+
+    def join(self, endpoint_id: str, item: T) -> T | None:
+        """`item` when it may be served at once, else None: it has its place in the line."""
+        if self._serving[endpoint_id] >= self._per_endpoint:
+            self._waiting[endpoint_id].append(item)
+            return None
+        self._serving[endpoint_id] += 1
+        return item
+
+    def served(self, endpoint_id: str) -> T | None:
+        """One has been served; the next one to serve, if there is any."""
+        waiting = self._waiting.get(endpoint_id)
+        if waiting:
+            following = waiting.popleft()
+            if not waiting:
+                del self._waiting[endpoint_id]
+            return following
+        self._serving[endpoint_id] -= 1
+        if self._serving[endpoint_id] <= 0:
+            del self._serving[endpoint_id]
+        return None
+
+    def clear(self) -> list[T]:
+        """Send all that wait away; who they are."""
+        gone = [item for line in self._waiting.values() for item in line]
+        self._waiting.clear()
+        return gone
