@@ -17,7 +17,7 @@ export ORG ROLE LINES FOLLOW FORCE ONLY SEED
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # ---- environment ----------------------------------------------------------------------------------
 
@@ -42,7 +42,7 @@ bytecode: .venv/.synced
 
 # ---- the stack ------------------------------------------------------------------------------------
 
-.PHONY: up down status logs reset token replay native-mongo toxiproxy
+.PHONY: up down status logs reset token replay stats-rebuild stats-reconcile native-mongo toxiproxy
 up: bytecode ## Start everything and wait until it is healthy
 	@$(DEVSTACK) up
 
@@ -63,6 +63,13 @@ token: .venv/.synced ## Print a token: ORG=acme ROLE=admin|editor|viewer
 
 replay: .venv/.synced ## Put dead-lettered events back: SERVICE=campaign-service
 	@$(DEVSTACK) replay $(SERVICE)
+
+stats-rebuild: .venv/.synced ## Count a campaign's statistics again from the log: CAMPAIGN=camp_…
+	@[ -n "$(CAMPAIGN)" ] || { echo "usage: make stats-rebuild CAMPAIGN=<campaign id>" >&2; exit 2; }
+	@$(DEVSTACK) stats-rebuild "$(CAMPAIGN)"
+
+stats-reconcile: .venv/.synced ## Compare all statistics with a recount of the log
+	@$(DEVSTACK) stats-reconcile
 
 native-mongo: .venv/.synced ## Build the fast MongoDB-compatible server (needs Rust)
 	@$(DEVSTACK) native-mongo
@@ -100,11 +107,12 @@ lint: .venv/.synced ## Lock file, ruff, mypy (strict), import rules
 test: lint bytecode ## Lint, unit, integration and end-to-end tests on real parts
 	@.venv/bin/pytest -q -n 2 --dist loadscope
 
+CRASHES := services/stats-service/tests/integration/test_aggregator_survives.py
 PAUSES := services/execution-service/tests/integration/engine/test_pausing.py::test_many_pauses_during_an_execution_stop_in_time_and_lose_and_double_nobody
 .PHONY: chaos
 chaos: bytecode ## The faults that take minutes, on real parts (ARGS="-k kafka" for some, SEED=7)
 	@$(DEVSTACK) toxiproxy >/dev/null
-	@LIMITER_SCALE=6 WHOLE_NIGHTS=1 .venv/bin/pytest -q tests/chaos services/execution-service/tests/integration/engine/test_limiter_processes.py services/execution-service/tests/integration/engine/hours $(PAUSES) $(ARGS)
+	@LIMITER_SCALE=6 WHOLE_NIGHTS=1 CRASH_LOOP=long .venv/bin/pytest -q tests/chaos services/execution-service/tests/integration/engine/test_limiter_processes.py services/execution-service/tests/integration/engine/hours $(PAUSES) $(CRASHES) $(ARGS)
 
 .PHONY: demo
 demo: bytecode ## The main job on real parts, every number compared (KEEP=1 leaves the stack up)

@@ -1,7 +1,6 @@
 """The contract's own examples fit the document: requests as written, answers field by field.
 
-`examples/` holds the examples of the contract, to the letter. `not_built.json` lists the parts of answers
-that the API does not give yet, with the reason; a part that it has begun to give must leave that list.
+`examples/` holds the examples of the contract, to the letter.
 """
 
 import json
@@ -18,7 +17,6 @@ EXAMPLES: dict[str, Json] = {
     file.name.removesuffix(".json"): json.loads(file.read_text(encoding="utf-8"))
     for file in sorted((HERE / "examples").glob("*.json"))
 }
-NOT_BUILT: dict[str, dict[str, str]] = json.loads((HERE / "not_built.json").read_text(encoding="utf-8"))
 OPERATIONS = {
     "listCampaigns": ("get", "/api/v1/campaigns"),
     "getCampaign": ("get", "/api/v1/campaigns/{campaign_id}"),
@@ -91,18 +89,8 @@ def test_a_request_of_the_contract_is_accepted_and_shown_in_the_document(name: s
 
 @pytest.mark.parametrize("name", RESPONSES)
 def test_an_answer_of_the_contract_has_no_field_that_the_document_lacks(name: str) -> None:
-    missing = NOT_BUILT.get(name, {})
-    example = EXAMPLES[name]
-    built = {**example, "data": {key: part for key, part in example["data"].items() if key not in missing}}
     components = told_only(DOCUMENT["components"])
-    assert problems(told_only(answer_schema(name)), built, components) == []
-
-
-@pytest.mark.parametrize(("name", "part"), [(name, part) for name in NOT_BUILT for part in NOT_BUILT[name]])
-def test_what_is_listed_as_not_built_is_not_built(name: str, part: str) -> None:
-    only = {"success": True, "data": {part: EXAMPLES[name]["data"][part]}}
-    found = problems(told_only(answer_schema(name)), only, told_only(DOCUMENT["components"]))
-    assert found, f"{part} is there now: take it out of not_built.json"
+    assert problems(told_only(answer_schema(name)), EXAMPLES[name], components) == []
 
 
 def test_a_list_takes_the_parameters_of_the_contract_with_its_defaults() -> None:

@@ -36,6 +36,19 @@ async def test_a_campaign_reaches_everybody_and_every_book_agrees(world: Any):
     )
     assert statistics["overview"]["delivered"] == 285
     assert statistics["performance"]["deliveryRate"] == 95.0
+    assert sum(day["sent"] for day in statistics["timeline"]) == 300
+    [segment], [variation] = statistics["segments"], statistics["variations"]
+    assert (segment["segmentId"], segment["name"]) == ("seg123", "Premium Users")
+    assert variation["variationId"] is None and variation["performance"]["interval"] == [0, 1.3]
+    for part in (segment, variation):
+        assert (part["performance"]["sent"], part["performance"]["delivered"]) == (300, 285)
+    assert [(error["code"], error["count"]) for error in statistics["errors"]] == [
+        ("USER_BLOCKED", 10),
+        ("CHAT_NOT_FOUND", 5),
+    ]
+    last_hour = await world.read(f"/campaigns/{campaign_id}/statistics?period=1h&metrics=delivered,timeline")
+    assert last_hour["overview"] == {"delivered": 285}
+    assert (len(last_hour["timeline"]), sum(minute["sent"] for minute in last_hour["timeline"])) == (60, 300)
     campaign = await world.read(
         f"/campaigns/{campaign_id}",
         lambda seen: seen["status"] == "completed" and seen["statistics"]["messagesSent"] == 300,

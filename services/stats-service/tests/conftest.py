@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -39,9 +39,11 @@ from stats_service.application.ports import (
     PositionMoved,
     Record,
 )
-from stats_service.domain.dimensions import ALL, Cell
+from stats_service.application.ports_reading import Stamp
+from stats_service.domain.dimensions import ALL, Cell, Kind, Line
 from stats_service.domain.facts import ContactErased, FrozenLink, PriceSet, SegmentKey, SegmentNamed
 from stats_service.domain.person import Person, Received
+from stats_service.domain.series import Row
 from stats_service.domain.states import (
     CampaignState,
     Changes,
@@ -198,18 +200,19 @@ def _those(kept: Mapping[K, V], keys: Iterable[K]) -> dict[K, V]:
 
 @dataclass
 class InMemoryLog:
-    """A topic's partitions as lists; `start` is the first offset that retention left."""
+    """A topic's partitions as lists; `start` is the first offset that retention left, `piece` what is read at once."""
 
     kept: dict[Partition, list[Record]] = field(default_factory=dict)
     start: int = 0
+    piece: int = 3
 
     async def bounds(self, topics: Collection[str]) -> Mapping[Partition, Bounds]:
         return {part: Bounds(self.start, len(records)) for part, records in self.kept.items()}
 
     async def read(self, partition: Partition, start: int, stop: int) -> AsyncIterator[Sequence[Record]]:
         records = self.kept[partition][max(start, self.start) : stop]
-        for at in range(0, len(records), 3):
-            yield records[at : at + 3]
+        for at in range(0, len(records), self.piece):
+            yield records[at : at + self.piece]
 
 
 @pytest.fixture(scope="session")
@@ -444,8 +447,85 @@ def records(partition: Partition) -> Callable[..., list[Record]]:
 
     def make(bodies: Iterable[bytes], first: int = 0) -> list[Record]:
         return [
-            Record(partition.topic, partition.number, offset, b"camp_1", body)
+            Record(partition.topic, partition.number, offset, b"camp_1", body, int(NOW.timestamp() * 1000))
             for offset, body in enumerate(bodies, first)
         ]
 
     return make
+
+
+Fact = tuple[int, Line, str, int]
+"""(minute, line, metric, count): what a fold counted."""
+
+
+@dataclass
+class InMemoryBooks:
+    """Numbers for answers, made of the facts that were counted; `reads` says how often a stamp was read."""
+
+    facts: list[Fact] = field(default_factory=list)
+    stamps: dict[str, Stamp] = field(default_factory=dict)
+    called: dict[tuple[str, str], str] = field(default_factory=dict)
+    reads: list[str] = field(default_factory=list)
+
+    def know(self, campaign: str = "camp_1", **changes: Any) -> Stamp:
+        """As if events had told of the campaign, and of `changes` of its stamp."""
+        before = self.stamps.get(campaign) or Stamp(campaign, "acme", False, None, (), (), 0, 0, 0.0, "USD")
+        self.stamps[campaign] = replace(before, **changes)
+        return self.stamps[campaign]
+
+    def count(self, *facts: Fact, campaign: str = "camp_1") -> None:
+        """Fold `facts`."""
+        self.facts += facts
+        self.know(campaign, revision=self.stamps[campaign].revision + 1)
+
+    async def stamp(self, campaign: str, org: str, tx: Tx | None = None) -> Stamp | None:
+        self.reads.append("stamp" if tx is None else "answer")
+        found = self.stamps.get(campaign)
+        return found if found is not None and found.org == org else None
+
+    async def names(self, org: str, segments: Collection[str], tx: Tx | None = None) -> Mapping[str, str]:
+        wanted = ((segment, self.called.get((org, segment))) for segment in segments)
+        return {segment: name for segment, name in wanted if name is not None}
+
+    async def totals(self, tx: Tx, stamp: Stamp, kind: Kind) -> Mapping[Line, dict[str, int]]:
+        sums: dict[Line, dict[str, int]] = {}
+        for _, line, metric, count in self.facts:
+            if line.kind is kind:
+                counts = sums.setdefault(line, {})
+                counts[metric] = counts.get(metric, 0) + count
+        return sums
+
+    async def quarters(
+        self, tx: Tx, stamp: Stamp, kind: Kind, between: tuple[int, int] | None, metrics: Collection[str] = ()
+    ) -> Sequence[Row]:
+        first, last = (0, 10**9) if between is None else (minute // 1440 * 1440 for minute in between)
+        rows = self.rows(1440, 15)
+        kept = [row for row in rows if row.line.kind is kind and first <= row.start <= last]
+        if not metrics:
+            return kept
+        return [row._replace(counts={m: row.counts[m] for m in metrics if m in row.counts}) for row in kept]
+
+    async def minutes(self, tx: Tx, stamp: Stamp, kind: Kind, between: tuple[int, int]) -> Sequence[Row]:
+        first, last = (minute // 60 * 60 for minute in between)
+        return [row for row in self.rows(60, 1) if row.line.kind is kind and first <= row.start <= last]
+
+    def rows(self, length: int, cell: int) -> list[Row]:
+        """All rows of so many minutes, in cells of so many."""
+        rows: dict[tuple[Line, int], dict[str, dict[str, int]]] = {}
+        for minute, line, metric, count in self.facts:
+            start = minute // length * length
+            cells = rows.setdefault((line, start), {}).setdefault(metric, {})
+            number = str((minute - start) // cell)
+            cells[number] = cells.get(number, 0) + count
+        return [Row(line, start, cell, counts) for (line, start), counts in rows.items()]
+
+
+@pytest.fixture
+def books() -> InMemoryBooks:
+    return InMemoryBooks()
+
+
+@pytest.fixture(scope="session")
+def new_books() -> type[InMemoryBooks]:
+    """For tests that need many."""
+    return InMemoryBooks

@@ -1,4 +1,4 @@
-"""`python -m stats_service api|relay|aggregator`: one command per process."""
+"""`python -m stats_service api|relay|aggregator`, a process each; `rebuild <campaign>`, `reconcile`: jobs."""
 
 # ruff: noqa: PLC0415 - a process imports its own parts alone
 from service_kit.commands import run_command
@@ -26,5 +26,19 @@ def aggregator() -> None:
     run_aggregator()
 
 
+def rebuild(campaign: str) -> None:
+    """Count a campaign again from the log."""
+    from stats_service.bootstrap_jobs import run_rebuild
+
+    run_rebuild(campaign)
+
+
+def reconcile() -> None:
+    """Compare all numbers with a recount of the log."""
+    from stats_service.bootstrap_jobs import run_reconcile
+
+    run_reconcile()
+
+
 if __name__ == "__main__":
-    run_command([api, relay, aggregator], program="stats_service")
+    run_command([api, relay, aggregator, rebuild, reconcile], program="stats_service")

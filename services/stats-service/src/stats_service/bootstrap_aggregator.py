@@ -16,6 +16,7 @@ from stats_service.application.catch_up import CatchUp
 from stats_service.application.fold_batch import fold_batch
 from stats_service.application.ports import Record
 from stats_service.bootstrap import SERVICE, Wiring
+from stats_service.bootstrap_reconcile import build_reconciliation
 from stats_service.entrypoints.aggregator import Aggregator, Progress
 from stats_service.entrypoints.parts import announce_for_ever, catch_up_for_ever, fold_for_ever
 from stats_service.entrypoints.subscriptions import TOPICS
@@ -88,6 +89,7 @@ def build_aggregator(wiring: Wiring, progress: Progress) -> tuple[FaustSource, d
             every_seconds=settings.announce_poll_seconds,
             retry_seconds=settings.consumer_retry_seconds,
         ),
+        **build_reconciliation(wiring),
     }
 
 

@@ -14,14 +14,15 @@ from service_kit.wired_process import WiredProcess
 
 from stats_service.adapters.link_machines import LinkMachines
 from stats_service.adapters.mongo_links import MongoLinks
+from stats_service.adapters.mongo_series import MongoSeries
 from stats_service.application.follow_link import follow_link
 from stats_service.application.get_conversion import get_conversion
-from stats_service.application.get_statistics import get_statistics
+from stats_service.application.get_statistics import GetStatistics
 from stats_service.application.keep_clicks import KeepClicks
 from stats_service.application.record_conversion import RecordConversion
 from stats_service.bootstrap import SERVICE, Wiring
-from stats_service.domain.numbers import Overview, Performance
 from stats_service.entrypoints.api.conversions import conversions_router
+from stats_service.entrypoints.api.schemas import encode
 from stats_service.entrypoints.api.statistics import EXAMPLES, statistics_router
 from stats_service.entrypoints.api.tracking import tracking_router
 from stats_service.entrypoints.errors import STATUSES
@@ -31,6 +32,8 @@ from stats_service.settings import ApiSettings
 
 class ApiWiring(Wiring):
     """What the API has beside what it shares with the aggregator: the keys of links, and clicks to keep."""
+
+    settings: ApiSettings
 
     def __init__(self, settings: ApiSettings, *, database: str = SERVICE) -> None:
         super().__init__(settings, database=database)
@@ -54,17 +57,15 @@ class ApiWiring(Wiring):
 def build_api(wiring: ApiWiring) -> FastAPI:
     """The HTTP routes on `wiring`."""
 
-    async def get(campaign: str, org: str, deleted_too: bool) -> tuple[Overview, Performance]:
-        return await get_statistics(
-            campaign,
-            org=org,
-            deleted_too=deleted_too,
-            campaigns=wiring.numbers,
-            numbers=wiring.numbers,
-            clock=wiring.clock,
-            pause=asyncio.sleep,
-        )
-
+    settings = wiring.settings
+    get = GetStatistics(
+        books=MongoSeries(wiring.database, timeout=settings.mongo_timeout_ms / 1000),
+        transactions=wiring.transactions,
+        clock=wiring.clock,
+        pause=asyncio.sleep,
+        encode=encode,
+        cache_bytes=settings.answers_cached_bytes,
+    )
     follow = partial(
         follow_link,
         keys=wiring.keys,
@@ -89,7 +90,7 @@ def build_api(wiring: ApiWiring) -> FastAPI:
     return create_api(
         title=SERVICE,
         routers=[statistics_router(get), tracking_router(follow), conversions_router(record, shown)],
-        settings=wiring.settings,
+        settings=settings,
         statuses=STATUSES,
         examples=EXAMPLES,
         idempotency=Idempotency(

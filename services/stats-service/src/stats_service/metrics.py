@@ -1,6 +1,6 @@
 """The service's metrics."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 FACTS = Counter(
     "campaigns_stats_facts_total",
@@ -38,3 +38,12 @@ FOLLOWED = Counter(
     ["result"],
 )
 ANNOUNCED = Counter("campaigns_stats_announced_total", "Announcements of a campaign's statistics.")
+RECONCILED = Counter(
+    "campaigns_stats_reconciled_campaigns_total",
+    "Campaigns whose numbers were compared with a recount of the log: equal, different; skipped where that "
+    "cannot be said: they moved meanwhile, or the log no longer holds all.",
+    ["result"],
+)
+DIFFERENT = Gauge(
+    "campaigns_stats_different_campaigns", "Campaigns whose numbers differed at the last reconciliation."
+)

@@ -1,5 +1,7 @@
 """The service's settings, beside those that every service has."""
 
+from datetime import time
+
 from contracts.tracking import TrackingKeys
 from pydantic import Field, SecretStr, field_validator
 from service_kit.settings import ServiceSettings
@@ -24,6 +26,16 @@ class Settings(ServiceSettings):
     """A campaign's statistics are announced at most once in this time."""
     announce_poll_seconds: float = 0.2
     announce_limit: int = 200
+    reconcile_at: str = Field(default="03:00", pattern=r"^(never|([01]\d|2[0-3]):[0-5]\d)$")
+    """When the books are compared with a recount of the log, every day (UTC)."""
+    reconcile_poll_seconds: float = 30
+    reconcile_lease_seconds: float = 60
+    """A replica that does it and is silent for so long is taken over from."""
+
+    @property
+    def reconcile_time(self) -> time | None:
+        """None: never."""
+        return None if self.reconcile_at == "never" else time.fromisoformat(self.reconcile_at)
 
 
 class ApiSettings(Settings):
@@ -35,6 +47,8 @@ class ApiSettings(Settings):
     """How long who clicks waits for the click to be stored."""
     clicks_waiting: int = Field(default=20_000, ge=1)
     """Clicks that may wait for the database."""
+    answers_cached_bytes: int = Field(default=32 * 2**20, ge=0)
+    """Answers of the statistics that a process keeps, at most."""
 
     @field_validator("tracking_keys")
     @classmethod

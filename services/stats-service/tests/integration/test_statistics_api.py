@@ -74,9 +74,27 @@ async def fold_all(wiring: ApiWiring, bodies: list[bytes], first: int = 0) -> No
 async def client(wiring: ApiWiring, events: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the API; the campaign of acme has three messages, one of them refused."""
     refused = [
-        {"minute": 1, "messageId": "msg_1", "status": "failed", "errorCode": "USER_BLOCKED", "count": 1},
-        {"minute": 1, "messageId": "msg_1", "status": "failed", "errorCode": "MESSAGE_TOO_LONG", "count": 5},
-        {"minute": 1, "messageId": "msg_1", "status": "skipped", "errorCode": "MISSING_FIELD", "count": 7},
+        {
+            "minute": 28_998_000,
+            "messageId": "msg_1",
+            "status": "failed",
+            "errorCode": "USER_BLOCKED",
+            "count": 1,
+        },
+        {
+            "minute": 28_998_000,
+            "messageId": "msg_1",
+            "status": "failed",
+            "errorCode": "MESSAGE_TOO_LONG",
+            "count": 5,
+        },
+        {
+            "minute": 28_998_000,
+            "messageId": "msg_1",
+            "status": "skipped",
+            "errorCode": "MISSING_FIELD",
+            "count": 7,
+        },
     ]
     bodies = [
         events.created(CAMPAIGN),
@@ -90,23 +108,41 @@ async def client(wiring: ApiWiring, events: Any) -> AsyncIterator[httpx.AsyncCli
         yield client
 
 
-async def test_a_viewer_sees_the_overview_and_the_rates(client: httpx.AsyncClient, token: Token) -> None:
+async def test_a_viewer_sees_what_was_folded(
+    client: httpx.AsyncClient, wiring: ApiWiring, token: Token, events: Any
+) -> None:
+    await fold_all(wiring, [events.settings(0.25), events.segment("Premium Users")], first=4)
     answer = await client.get(PATH, headers=token())
-    assert answer.status_code == 200
-    assert answer.json() == {
-        "success": True,
-        "data": {
-            "overview": {
-                "messagesSent": 3,
-                "delivered": 2,
-                "read": 0,
-                "clicked": 0,
-                "converted": 0,
-                "revenue": 0,
-            },
-            "performance": {"deliveryRate": 66.7, "readRate": 0, "clickRate": 0, "conversionRate": 0},
-        },
-    }
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    body = answer.json()
+    assert body["success"] is True
+    data = body["data"]
+    assert data["overview"] == {
+        "messagesSent": 3, "delivered": 2, "read": 0, "clicked": 0, "converted": 0, "revenue": 0,
+        "failed": 6, "skipped": 7, "unknown": 0, "clickedTotal": 0, "convertedTotal": 0,
+        "revenueByCurrency": {},
+    }  # fmt: skip
+    assert data["performance"] == {"deliveryRate": 66.7, "readRate": 0, "clickRate": 0, "conversionRate": 0}
+    assert [(day["date"], day["sent"]) for day in data["timeline"]] == [("2025-02-18", 1), ("2025-02-19", 2)]
+    assert data["cost"] == {
+        "total": 0.75, "perMessage": 0.25, "currency": "EUR", "budget": None, "remaining": None,
+    }  # fmt: skip
+    assert [(error["code"], error["count"]) for error in data["errors"]] == [
+        ("MISSING_FIELD", 7), ("MESSAGE_TOO_LONG", 5), ("USER_BLOCKED", 1),
+    ]  # fmt: skip
+    [variation] = data["variations"]
+    assert (variation["messageId"], variation["variationId"]) == ("msg_1", None)
+    assert variation["performance"]["sent"] == 3
+
+
+async def test_what_is_folded_is_seen_by_the_next_who_asks(
+    client: httpx.AsyncClient, wiring: ApiWiring, token: Token, events: Any
+) -> None:
+    for offset in range(4, 8):
+        before = (await client.get(PATH, headers=token())).json()["data"]["overview"]["messagesSent"]
+        await fold_all(wiring, [events.window(offset, campaign_id=CAMPAIGN)], first=offset)
+        after = (await client.get(PATH, headers=token())).json()["data"]["overview"]["messagesSent"]
+        assert after == before + 1
 
 
 async def test_without_a_valid_token_the_answer_is_401(client: httpx.AsyncClient, token: Token) -> None:
@@ -139,11 +175,41 @@ async def test_a_deleted_campaigns_statistics_are_there_for_admins_only_whatever
         assert (answer.status_code, answer.json()["error"]) == (404, unknown.json()["error"])
 
 
-@pytest.mark.parametrize("query", ["period=7d", "metrics=overview", "colour=red"])
-async def test_a_query_parameter_is_refused_by_name(
-    client: httpx.AsyncClient, token: Token, query: str
+@pytest.mark.parametrize(
+    ("query", "parameter", "rule"),
+    [
+        ("period=2d", "period", "Input should be '1h', '24h', '7d', '30d' or 'all'"),
+        ("period=", "period", "Input should be '1h', '24h', '7d', '30d' or 'all'"),
+        ("metrics=colour", "metrics", "'colour' is none of all, overview"),
+        ("metrics=overview,,timeline", "metrics", "'' is none of all, overview"),
+        ("metrics=" + "a" * 500, "metrics", "at most 400 characters"),
+        ("timezone=Mars/Olympus", "timezone", "must be an IANA time zone such as Europe/Berlin"),
+        ("timezone=" + "a" * 100, "timezone", "at most 64 characters"),
+        ("colour=red", "colour", "is none of period, metrics, timezone"),
+        ("Period=7d", "Period", "is none of period, metrics, timezone"),
+        ("period=7d&period=30d", "period", "must be given once"),
+        ("timezone=UTC&timezone=UTC", "timezone", "must be given once"),
+        ("metrics=overview&metrics=timeline", "metrics", "must be given once"),
+    ],
+)
+async def test_an_odd_query_is_refused_by_parameter_and_rule(
+    client: httpx.AsyncClient, token: Token, query: str, parameter: str, rule: str
 ) -> None:
     answer = await client.get(f"{PATH}?{query}", headers=token())
     body = answer.json()
     assert (answer.status_code, body["success"]) == (400, False)
-    assert body["error"]["details"] == [{"field": query.partition("=")[0], "message": "is not available"}]
+    [detail] = body["error"]["details"]
+    assert detail["field"] == parameter and rule in detail["message"]
+    assert body["error"]["message"] == f"{parameter}: {detail['message']}"
+
+
+async def test_only_what_is_asked_for_is_answered(client: httpx.AsyncClient, token: Token) -> None:
+    async def asked(query: str) -> dict[str, Any]:
+        answer = await client.get(f"{PATH}?{query}", headers=token())
+        data: dict[str, Any] = answer.json()["data"]
+        return data
+
+    assert set(await asked("metrics=timeline,cost")) == {"timeline", "cost", "measurement"}
+    one = await asked("metrics=failed&period=all&timezone=Asia/Tokyo")
+    assert (one["overview"], set(one)) == ({"failed": 6}, {"overview", "measurement"})
+    assert len((await asked("metrics=all&period=7d&timezone=Europe%2FBerlin"))["timeline"]) == 7

@@ -4,7 +4,6 @@ import pytest
 from stats_service.domain.dimensions import ALL, Cell, Kind, Line, Metric
 from stats_service.domain.facts import Outcome, TallyRow, WindowRecorded
 from stats_service.domain.fold import fold
-from stats_service.domain.numbers import overview, performance
 from stats_service.domain.states import Known
 
 WEEK_MS = 7 * 24 * 60 * 60 * 1000
@@ -46,17 +45,3 @@ def test_a_row_counts_for_the_campaign_its_message_each_of_its_segments_and_its_
 def test_rows_that_take_back_what_others_told_leave_nothing() -> None:
     row = TallyRow(7, "msg_1", "var_1", "unknown", "DELIVERY_UNKNOWN", 3, segments=("seg_a",))
     assert cells(row, row._replace(number=-3)) == {}
-
-
-def test_rates_are_percent_of_sent_with_one_decimal() -> None:
-    assert performance(overview({"sent": 8500, "delivered": 8200})).delivery_rate == 96.5
-
-
-def test_rates_are_zero_when_nothing_was_sent() -> None:
-    rates = performance(overview({"skipped": 3}))
-    assert (rates.delivery_rate, rates.read_rate, rates.click_rate, rates.conversion_rate) == (0, 0, 0, 0)
-
-
-def test_nothing_is_shown_below_zero() -> None:
-    totals = overview(dict.fromkeys(["sent", "delivered", "read", "clicked", "converted"], -1))
-    assert (totals.messages_sent, totals.delivered, totals.read, totals.clicked, totals.converted) == (0,) * 5

@@ -241,3 +241,11 @@ def _in_row(events: Any, raw: bytes, name: str, value: Any) -> bytes:
 def test_broken_bytes_are_malformed(raw: bytes | None) -> None:
     with pytest.raises(MalformedEvent):
         read_fact(raw)
+
+
+def test_a_segments_revision_is_a_time_in_milliseconds_and_may_be_as_large(events: Any) -> None:
+    made = 1_795_000_000_000
+    fact = read_fact(events.segment("Friends", revision=made))
+    assert fact == SegmentNamed("acme", "seg_a", "Friends", made, deleted=False)
+    with pytest.raises(MalformedEvent):
+        read_fact(events.segment("Friends", revision=2**60))

@@ -206,8 +206,11 @@ async def test_an_answer_that_comes_unasked_between_two_posts_is_not_taken_for_t
         await writer.drain()
         await asyncio.sleep(0.05)
         writer.write(b"HTTP/1.1 500 Not yours\r\nContent-Length: 0\r\n\r\n")
-        await reader.read(1)
+        await writer.drain()
+        await asyncio.sleep(0.05)
         sent.set()
+        await read_request(state, reader)
+        writer.write(OK)
 
     async with subscriber(forward) as server, opened(Names(LOOPBACK)) as sender:
         assert (await post(sender, server.url())).status_code == 200

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -174,6 +175,29 @@ async def test_a_handshake_that_hangs_or_drips_ends_at_the_total_deadline_and_so
             answer = await post(sender, f"https://hook.example:{server.port}/")
             assert (answer.status_code, answer.error) == (None, "no complete answer within 0.3 s")
             await eventually(lambda: _ended(server), lambda seen: seen == 1, seconds=10, every=0.01)
+
+
+@on_each_loop
+async def test_a_subscriber_that_says_no_goodbye_holds_its_connection_no_longer_than_the_deadline(
+    authority: trustme.CA, trusting: ssl.SSLContext
+):
+    tls, _ = serving(authority, "hook.example")
+
+    async def silent(state: Subscriber, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken, given = ssl.MemoryBIO(), ssl.MemoryBIO()
+        session, shaken = tls.wrap_bio(taken, given, server_side=True), False
+        while data := await reader.read(65_536):
+            taken.write(data)
+            with suppress(ssl.SSLWantReadError):
+                if not shaken:
+                    session.do_handshake()
+                    shaken = True
+            writer.write(given.read())
+
+    async with subscriber(silent) as server, opened(Names(LOOPBACK), tls=trusting, seconds=0.3) as sender:
+        answer = await post(sender, f"https://hook.example:{server.port}/")
+        assert answer.error == "no complete answer within 0.3 s"
+        await eventually(lambda: _ended(server), lambda seen: seen == 1, seconds=10, every=0.01)
 
 
 async def _ended(server: Subscriber) -> int:

@@ -56,7 +56,7 @@ class Size(NamedTuple):
     engagements: int
 
 
-SHORT = Size(campaigns=4, outcomes=6_000, window=40, engagements=800)
+SHORT = Size(campaigns=3, outcomes=3_000, window=40, engagements=300)
 LONG = Size(campaigns=8, outcomes=1_000_000, window=500, engagements=50_000)
 
 

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -126,8 +126,25 @@ def token(
 @app.command()
 def replay(service: Annotated[str, typer.Argument(help="campaign-service, for example.")]) -> None:
     """Put a service's dead-lettered events back into their topics."""
+    _run_module("service_kit.kafka.replay", service)
+
+
+@app.command(name="stats-rebuild")
+def stats_rebuild(campaign: Annotated[str, typer.Argument(help="Its id.")]) -> None:
+    """Count a campaign's statistics again from the log."""
+    _run_module("stats_service", "rebuild", campaign)
+
+
+@app.command(name="stats-reconcile")
+def stats_reconcile() -> None:
+    """Compare all statistics with a recount of the log."""
+    _run_module("stats_service", "reconcile")
+
+
+def _run_module(*arguments: str) -> NoReturn:
+    """Run a Python module with the environment that the stack's services have; end as it ends."""
     environment = {**os.environ, **_stack().as_started().environment()}
-    command = [sys.executable, "-m", "service_kit.kafka.replay", service]
+    command = [sys.executable, "-m", *arguments]
     raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
 
 

@@ -99,7 +99,8 @@ class FaustSource:
     def record(event: Any) -> Record:
         """The message in `event`."""
         message = event.message
-        return Record(message.topic, message.partition, message.offset, message.key, message.value)
+        at_ms = round(message.timestamp * 1000)  # Faust makes seconds of it
+        return Record(message.topic, message.partition, message.offset, message.key, message.value, at_ms)
 
     @staticmethod
     def acknowledge(events: Sequence[Any]) -> None:

@@ -47,6 +47,16 @@ class KafkaLog:
                     raise LogAway("the log does not answer")
 
     @asynccontextmanager
+    async def follow(self, topics: Collection[str]) -> AsyncIterator["KafkaTail"]:
+        """All of `topics` from their first offsets, read as they grow. Raises LogAway."""
+        async with self._consumer(*topics, auto_offset_reset="earliest") as consumer:
+            partitions = list(consumer.assignment())
+            await consumer.seek_to_beginning(*partitions)
+            tail = KafkaTail(consumer, timeout_seconds=self._timeout_ms / 1000)
+            await tail.look_where_it_is()
+            yield tail
+
+    @asynccontextmanager
     async def _consumer(self, *topics: str, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
         consumer = AIOKafkaConsumer(
             *topics,
@@ -66,5 +76,34 @@ class KafkaLog:
             await consumer.stop()
 
 
+class KafkaTail:
+    """A log that is followed: `rest` goes on where the last one ended."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, *, timeout_seconds: float) -> None:
+        self._consumer = consumer
+        self._timeout_seconds = timeout_seconds
+        self.at: Mapping[Partition, int] = {}
+
+    async def look_where_it_is(self) -> None:
+        """Note the offset that is read next, of each partition."""
+        assigned = self._consumer.assignment()
+        self.at = {Partition(tp.topic, tp.partition): await self._consumer.position(tp) for tp in assigned}
+
+    async def rest(self) -> AsyncIterator[tuple[Partition, Sequence[Record]]]:
+        """What there is up to the ends as they are now, in pieces. Raises LogAway."""
+        ends = await self._consumer.end_offsets(self._consumer.assignment())
+        moved_at = monotonic()
+        while any(self.at[Partition(tp.topic, tp.partition)] < end for tp, end in ends.items()):
+            found = await self._consumer.getmany(timeout_ms=200, max_records=PIECE)
+            for tp, items in found.items():
+                yield Partition(tp.topic, tp.partition), [_record(item) for item in items]
+            before = self.at
+            await self.look_where_it_is()
+            if self.at != before:
+                moved_at = monotonic()
+            elif monotonic() - moved_at > self._timeout_seconds:
+                raise LogAway("the log does not answer")
+
+
 def _record(item: Any) -> Record:
-    return Record(item.topic, item.partition, item.offset, item.key, item.value)
+    return Record(item.topic, item.partition, item.offset, item.key, item.value, item.timestamp)

@@ -21,13 +21,14 @@ class Partition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A message as Kafka keeps it."""
+    """A message as Kafka keeps it; `at_ms` is when it was published (since the epoch)."""
 
     topic: str
     partition: int
     offset: int
     key: bytes | None
     value: bytes | None
+    at_ms: int
 
 
 class Bounds(NamedTuple):

@@ -59,6 +59,8 @@ _CURRENCY = re.compile("[A-Z]{3}")
 _MOST_MONEY = 10**10
 _MOST = 2**31
 """No window, minute or count is larger; a number beyond it could not be stored."""
+_LATEST = 2**53
+"""No revision is larger: a segment's is the time of its change in milliseconds."""
 
 
 def read_fact(raw: bytes | None) -> Fact | None:
@@ -87,9 +89,11 @@ def _other(event: Envelope[Any]) -> Fact | None:
 
 def _of_organisation(data: EventData, org: str) -> Fact | None:
     if isinstance(data, SettingsChanged):
-        return PriceSet(org, data.cost_per_message, _sane(data.revision, "data.revision"), data.currency)
+        return PriceSet(
+            org, data.cost_per_message, _sane(data.revision, "data.revision", _LATEST), data.currency
+        )
     if isinstance(data, SegmentChanged):
-        revision = _sane(data.revision, "data.revision")
+        revision = _sane(data.revision, "data.revision", _LATEST)
         return SegmentNamed(org, data.segment_id, data.name, revision, data.deleted)
     return Erased(org, data.contact_id) if isinstance(data, ContactErased) else None
 
@@ -247,7 +251,7 @@ def _segments(places: Sequence[int], segments: Sequence[str]) -> tuple[str, ...]
     return tuple(sorted({segments[place] for place in places}))
 
 
-def _sane(value: int, field: str) -> int:
-    if not 0 <= value <= _MOST:
+def _sane(value: int, field: str, most: int = _MOST) -> int:
+    if not 0 <= value <= most:
         raise MalformedEvent(f"{field}: out of range")
     return value

@@ -4,7 +4,7 @@ ServiceError
 ├── CampaignNotFound        no such campaign in the caller's organisation, or a deleted one and no admin
 ├── ConversionNotFound      no such conversion in the caller's organisation
 ├── LinkNotFound            the token is not one of ours
-└── ParameterNotAvailable   a query parameter that statistics do not take
+└── InvalidParameter        a query parameter that statistics do not take, or not so
 """
 
 from service_kit.errors import ServiceError
@@ -28,7 +28,7 @@ class LinkNotFound(ServiceError):
     code = "NOT_FOUND"
 
 
-class ParameterNotAvailable(ServiceError):
-    """This query parameter is not available."""
+class InvalidParameter(ServiceError):
+    """This query parameter is not valid."""
 
     code = "INVALID_PARAMETER"

@@ -141,14 +141,13 @@ class Aggregator:
 
     async def _store(self, partition: Partition, records: Sequence[Record], *, first: int) -> None:
         facts: list[tuple[int, Fact]] = []
-        now = int(self._clock.now().timestamp() * 1000)
         for record in records:
             try:
                 fact = read_fact(record.value)
             except ContractError as error:
                 await self._give_up(record, "unreadable", f"{type(error).__name__}: {error}")
                 continue
-            if fact is not None and is_of_the_future(fact, now):
+            if fact is not None and is_of_the_future(fact, record.at_ms):
                 await self._give_up(record, "future", "future")
             elif fact is not None:
                 facts.append((record.offset, fact))

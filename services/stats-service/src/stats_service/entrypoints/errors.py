@@ -6,14 +6,14 @@ from service_kit.errors import ServiceError
 from stats_service.domain.errors import (
     CampaignNotFound,
     ConversionNotFound,
+    InvalidParameter,
     LinkNotFound,
-    ParameterNotAvailable,
 )
 
 STATUSES: dict[type[ServiceError], int] = {
     CampaignNotFound: 404,
     ConversionNotFound: 404,
     LinkNotFound: 404,
-    ParameterNotAvailable: 400,
+    InvalidParameter: 400,
 }
 answers = Answers(STATUSES)

@@ -153,7 +153,7 @@ class HttpConnection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """The beginning is kept."""
-        if len(self._body) < KEEP_BYTES and not self._complete:
+        if not self._complete:
             self._body += body[: KEEP_BYTES - len(self._body)]
 
     def on_message_complete(self) -> None:

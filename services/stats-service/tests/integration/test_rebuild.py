@@ -1,0 +1,266 @@
+"""A campaign counted again into the next version of its book: whoever dies, whatever is counted meanwhile."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from chaos.histories import Size, history
+from service_kit.testing.fakes import Died
+from stats_service.adapters.mongo_ledger import MongoLedger
+from stats_service.application.ports_rebuild import Superseded
+from stats_service.application.rebuild_book import NotRebuilt
+from stats_service.domain.dimensions import ALL
+
+pytestmark = pytest.mark.integration
+SIZE = Size(campaigns=3, outcomes=450, window=15, engagements=90)
+CAMPAIGN = 2
+"""The number of one that has everything: it was introduced, and is deleted in the end."""
+
+
+class Story:
+    """A small history, and what it adds up to."""
+
+    def __init__(self, recounted: Any) -> None:
+        self.messages = history(11, SIZE, datetime.now(UTC))
+        self.books = recounted(self.messages)
+        keys = dict.fromkeys(message.key for message in self.messages)
+        self.campaign = next(key for key in keys if b"c2-" in b"".join(self.of(key)))
+
+    def of(self, campaign: str) -> Iterable[bytes]:
+        return (message.body for message in self.messages if message.key == campaign)
+
+    @property
+    def book(self) -> Any:
+        return self.books[self.campaign]
+
+
+@pytest.fixture
+def story(recounted: Any) -> Story:
+    return Story(recounted)
+
+
+async def tamper(desk: Any, campaign: str) -> None:
+    """Make some numbers of a campaign wrong."""
+    book = await desk.shelf.book_of(campaign)
+    await desk.database["totals"].update_one({"_id": f"{book}/a"}, {"$inc": {"sent": 5, "unknown": -1}})
+    await desk.database["days"].delete_many({"_id": {"$gte": f"{book}/m", "$lt": f"{book}/n"}})
+
+
+class Mortal:
+    """Wraps parts of which each call is a step; dies before or after the step whose turn it is."""
+
+    def __init__(self, lives: int) -> None:
+        self.lives = lives
+
+    def __call__(self, part: Any) -> Any:
+        return _Mortal(self, part)
+
+    def step(self) -> None:
+        self.lives -= 1
+        if self.lives < 0:
+            raise Died
+
+
+class _Mortal:
+    def __init__(self, life: Mortal, part: Any) -> None:
+        self._life, self._part = life, part
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._part, name)
+
+        async def step(*args: Any, **options: Any) -> Any:
+            self._life.step()
+            answer = await method(*args, **options)
+            self._life.step()
+            return answer
+
+        async def steps(*args: Any) -> AsyncIterator[Any]:
+            self._life.step()
+            async for item in method(*args):
+                yield item
+                self._life.step()
+
+        return steps if name == "names" else step
+
+
+async def test_whoever_dies_at_any_step_leaves_one_whole_book_and_the_next_run_makes_it_right(
+    desk: Any, story: Story
+) -> None:
+    desk.publish(story.messages)
+    await desk.fold()
+    await tamper(desk, story.campaign)
+    wrong = await desk.shelf.totals(await desk.shelf.book_of(story.campaign))
+    assert wrong != story.book.totals
+    deaths = 0
+    while True:
+        try:
+            await desk.rebuild(story.campaign, Mortal(lives=deaths))
+            break
+        except Died:
+            deaths += 1
+        book = await desk.shelf.book_of(story.campaign)
+        if await desk.shelf.totals(book) != wrong:
+            await desk.shelf.equals(story.campaign, story.book)
+    assert deaths > 20
+    await desk.shelf.equals(story.campaign, story.book)
+    assert await desk.rows_outside(story.campaign) == []
+    assert await desk.database["rebuilds"].count_documents({}) == 0
+    row = await desk.database["numbers"].find_one({"_id": story.campaign})
+    assert row["dirty"]
+
+
+async def test_other_campaigns_are_left_alone_and_another_run_changes_nothing(
+    desk: Any, story: Story
+) -> None:
+    desk.publish(story.messages)
+    await desk.fold()
+    for _ in range(2):
+        done = await desk.rebuild(story.campaign)
+        assert done.before == done.after == story.book.totals
+    for campaign, book in story.books.items():
+        await desk.shelf.equals(campaign, book)
+    assert done.version == 2
+
+
+async def test_what_is_counted_live_at_the_same_time_is_neither_lost_nor_doubled(
+    desk: Any, story: Story
+) -> None:
+    """More arrives and is counted before every step of the rebuild; at last nothing is left to come."""
+    pieces = [story.messages[at : at + 20] for at in range(0, len(story.messages), 20)]
+    for piece in pieces[: len(pieces) // 2]:
+        desk.publish(piece)
+    await desk.fold()
+    await tamper(desk, story.campaign)
+    left = iter(pieces[len(pieces) // 2 :])
+
+    class Busy(_Mortal):
+        def __getattr__(self, name: str) -> Any:
+            method = getattr(self._part, name)
+
+            async def step(*args: Any, **options: Any) -> Any:
+                desk.publish(next(left, ()))
+                await desk.fold()
+                return await method(*args, **options)
+
+            return method if name in ("names", "swap", "totals") else step
+
+    await desk.rebuild(story.campaign, lambda part: Busy(Mortal(0), part))
+    for piece in left:
+        desk.publish(piece)
+    await desk.fold()
+    await desk.shelf.equals(story.campaign, story.book)
+
+
+async def test_a_live_fold_that_read_the_version_before_the_swap_counts_into_the_new_book(
+    desk: Any, story: Story
+) -> None:
+    half = len(story.messages) // 2
+    desk.publish(story.messages[:half])
+    await desk.fold()
+    knows, swapped = asyncio.Event(), asyncio.Event()
+
+    class Slow(MongoLedger):
+        async def known(self, *args: Any) -> Any:
+            known = await super().known(*args)
+            if story.campaign in known.versions:
+                knows.set()
+                await swapped.wait()
+            return known
+
+    desk.publish(story.messages[half:])
+    folding = asyncio.create_task(desk.fold(Slow(desk.database, clock=desk.ledger._clock)))
+    await knows.wait()
+    await desk.rebuild(story.campaign)
+    swapped.set()
+    await folding
+    assert await desk.shelf.book_of(story.campaign) == f"{story.campaign}~1"
+    await desk.shelf.equals(story.campaign, story.book)
+
+
+async def test_a_live_fold_beside_the_swap_waits_for_it_or_makes_it_wait(desk: Any, story: Story) -> None:
+    half = len(story.messages) // 2
+    desk.publish(story.messages[:half])
+    await desk.fold()
+    folding: list[asyncio.Task[None]] = []
+
+    class Interrupted(_Mortal):
+        def __getattr__(self, name: str) -> Any:
+            method = getattr(self._part, name)
+
+            async def swap(*args: Any) -> None:
+                await method(*args)
+                if not folding:  # the swap is written, and not committed
+                    desk.publish(story.messages[half:])
+                    folding.append(asyncio.create_task(desk.fold()))
+                    await asyncio.wait(folding, timeout=0.3)
+
+            return swap if name == "swap" else method
+
+    await desk.rebuild(story.campaign, lambda part: Interrupted(Mortal(0), part))
+    await folding[0]
+    await desk.shelf.equals(story.campaign, story.book)
+
+
+async def test_of_two_who_count_the_same_campaign_again_the_first_one_stops(desk: Any, story: Story) -> None:
+    desk.publish(story.messages)
+    await desk.fold()
+    second: list[Any] = []
+
+    class Held(_Mortal):
+        """Another run begins before some step of this one, and is as far as its own first swap."""
+
+        def __getattr__(self, name: str) -> Any:
+            method = getattr(self._part, name)
+
+            async def end(*args: Any) -> None:
+                if not second:
+                    second.append(None)
+                    with pytest.raises(Died):
+                        await desk.rebuild(story.campaign, Mortal(lives=4))
+                await method(*args)
+
+            return end if name == "end" else method
+
+    with pytest.raises(Superseded):
+        await desk.rebuild(story.campaign, lambda part: Held(Mortal(0), part))
+    await desk.shelf.equals(story.campaign, story.book)
+    assert (await desk.rebuild(story.campaign)).version == 1
+    await desk.shelf.equals(story.campaign, story.book)
+
+
+async def test_a_log_that_has_lost_something_is_refused_and_nothing_changes(desk: Any, story: Story) -> None:
+    desk.publish(story.messages)
+    await desk.fold()
+    await tamper(desk, story.campaign)
+    book = await desk.shelf.book_of(story.campaign)
+    before = await desk.shelf.totals(book)
+    desk.log.start = 6
+    with pytest.raises(NotRebuilt, match="no longer holds"):
+        await desk.rebuild(story.campaign)
+    assert await desk.shelf.book_of(story.campaign) == book
+    assert await desk.shelf.totals(book) == before
+    assert await desk.rows_outside(story.campaign) == []
+
+
+async def test_without_the_campaigns_first_event_nobody_knows_what_else_is_gone(
+    desk: Any, story: Story
+) -> None:
+    later = [message for message in story.messages if b"campaign.created" not in message.body]
+    desk.publish(later)
+    await desk.fold()
+    with pytest.raises(NotRebuilt, match="first event"):
+        await desk.rebuild(story.campaign)
+
+
+async def test_a_campaign_without_numbers_gets_an_empty_book(desk: Any, story: Story) -> None:
+    only = [message for message in story.messages if message.topic == "campaign-events"]
+    desk.publish(only)
+    await desk.fold()
+    done = await desk.rebuild(story.campaign)
+    assert (done.version, dict(done.after)) == (1, {})
+    desk.publish(message for message in story.messages if message not in only)
+    await desk.fold()
+    await desk.shelf.equals(story.campaign, story.book)
+    assert story.book.totals[ALL, "sent"] > 0
