@@ -1,6 +1,6 @@
 """How many requests run at once, and to whom."""
 
-from webhook_service.domain.backlog import Backlog
+from webhook_service.domain.backlog import LEAST, Backlog
 from webhook_service.domain.delivery import Due
 from webhook_service.domain.lines import InFlight, Lines
 
@@ -73,10 +73,25 @@ def test_endpoints_take_turns_when_there_is_room_for_one():
 
 def test_what_is_known_already_is_not_known_twice_and_too_much_is_left_for_later():
     backlog = Backlog(limit=2)
-    backlog.add([due("e", 1), due("e", 1), due("e", 2), due("f", 1)])
-    assert len(backlog) == 2
-    assert backlog.crowded(2) == ["e"]
-    assert [item.key for item in backlog.pick(9, lambda _: 8, now=0)] == ["e:1", "e:2"]
+    backlog.add([due("e", 1), due("e", 1), *(due("e", number) for number in range(1, 100)), due("f", 1)])
+    assert len(backlog) == LEAST + 1
+    assert backlog.crowded(LEAST) == ["e"]
+    assert [item.key for item in backlog.pick(3, lambda _: 2, now=0)] == ["e:1", "e:2", "f:1"]
+
+
+def test_however_much_waits_for_some_there_is_place_for_the_others():
+    backlog = Backlog(limit=1000)
+    hanging = [f"hanging{number}" for number in range(100)]
+    for _ in range(2):
+        backlog.add(due(name, number) for name in hanging for number in range(1000))
+    backlog.add(due("well", number) for number in range(10))
+    room = {"well": 8}
+    assert backlog.ready(lambda name: room.get(name, 0), now=0) == 10
+    assert set(backlog.crowded(500)) == set(hanging)
+    assert [item.endpoint_id for item in backlog.pick(100, lambda name: room.get(name, 0), now=0)] == [
+        "well"
+    ] * 8
+    assert len(backlog) < 4 * 1000 + 101 * LEAST
 
 
 def test_an_endpoint_that_is_held_gives_nothing_until_its_time():

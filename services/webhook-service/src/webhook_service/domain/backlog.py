@@ -1,7 +1,8 @@
 """What is known to be due and is not taken yet, in memory: a look at the database finds many at once.
 
-Mental model: a queue per endpoint, served in turn, so that a long one does not hold up the others. It is a
-hint and no more: what is true of a delivery is in the database, which is asked again when it is taken.
+Mental model: a queue per endpoint, served in turn, so that a long one does not hold up the others, nor take
+the place of theirs. It is a hint and no more: what is true of a delivery is in the database, which is asked
+again when it is taken.
 """
 
 from collections import OrderedDict
@@ -9,9 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 from webhook_service.domain.delivery import Due
 
+LEAST = 64
+"""Of each endpoint so many are remembered at least, however many endpoints there are."""
+
 
 class Backlog:
-    """Remembers at most `limit` deliveries; more are found again later."""
+    """Remembers about `limit` deliveries, of each endpoint its share; more are found again later."""
 
     def __init__(self, *, limit: int) -> None:
         self._limit = limit
@@ -26,11 +30,13 @@ class Backlog:
         """Remember them, each once; the longest due first."""
         for due in dues:
             queue = self._queues.setdefault(due.endpoint_id, OrderedDict())
-            if due.key not in queue and self._size < self._limit:
+            if due.key not in queue and len(queue) < self._share:
                 queue[due.key] = due
                 self._size += 1
-            if not queue:
-                del self._queues[due.endpoint_id]
+
+    @property
+    def _share(self) -> int:
+        return max(LEAST, self._limit // len(self._queues)) if self._queues else self._limit
 
     def hold(self, endpoint_id: str, until: float) -> None:
         """Give nothing of this endpoint before `until`."""
@@ -38,7 +44,16 @@ class Backlog:
 
     def crowded(self, count: int) -> list[str]:
         """Endpoints of which at least so many are remembered: no need to look for more."""
-        return [name for name, queue in self._queues.items() if len(queue) >= count]
+        full = min(count, self._share)
+        return [name for name, queue in self._queues.items() if len(queue) >= full]
+
+    def ready(self, room_at: Callable[[str], int], now: float) -> int:
+        """How many are remembered of endpoints that have room."""
+        return sum(
+            len(queue)
+            for name, queue in self._queues.items()
+            if self._held_until.get(name, now) <= now and room_at(name) > 0
+        )
 
     def pick(self, room: int, room_at: Callable[[str], int], now: float) -> list[Due]:
         """At most `room`, and of each endpoint what has room there; forgotten here."""

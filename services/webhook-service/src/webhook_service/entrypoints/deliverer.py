@@ -89,7 +89,7 @@ class Deliverer:
 
     async def run(self) -> None:
         """Deliver for ever."""
-        looking = asyncio.create_task(self._looking.run(self._backlog, self.hear), name="look")
+        looking = asyncio.create_task(self._looking.run(self._backlog, self.hear, self._ready), name="look")
         recording = asyncio.create_task(self._record_all(), name="record")
         taking = asyncio.create_task(self._take_all(), name="take")
         try:
@@ -140,6 +140,10 @@ class Deliverer:
                 ATTEMPTS.labels(result=result.value).inc(count)
             for item in sends:
                 self._start(self._lines.join(item.endpoint.id, item))
+
+    def _ready(self) -> int:
+        """How many are known that could be sent now."""
+        return self._backlog.ready(self._in_flight.room_at, monotonic())
 
     def _pick(self) -> list[Due]:
         room = min(GROUP, self._in_flight.room)

@@ -1,14 +1,15 @@
 """Asking the database what is due.
 
-Mental model: two looks. The short one, at each poll, at what has come due within the last seconds, is cheap
-whatever the backlog. The long one, at all that is due, finds what the short ones missed: what a crash or a
-pause left over. It costs the more the longer the backlog is, so that it keeps to a share of the time, unless
-there is more where the last one stopped and hardly anything left to do.
+Mental model: two looks beside each other. The short one, at each poll, at what has come due within the last
+seconds, is cheap whatever the backlog. The long one, at all that is due, finds what the short ones missed:
+what a crash or a pause left over. It costs the more the longer the backlog is, so that it keeps to a share of
+the time, unless there is more where the last one stopped and hardly anything left to do; and nobody waits for
+it who does not wait behind that backlog.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 
 from service_kit.clock import Clock
@@ -23,13 +24,15 @@ log = get_logger()
 
 FRESH = timedelta(seconds=2)
 FOUND = 4_000
-"""Found in one look at most."""
+"""Found in one long look at most."""
+FRESH_FOUND = 10_000
+"""Found in a short look at most: what comes due in FRESH, at rates of which one process is capable."""
 FEW = 1_000
 CROWD = 500
 """Of an endpoint of which so many are known no more are asked for."""
 LONG_SECONDS = 1.0
-SHARE = 10
-"""A long look is made no more often than so many times its own length."""
+SHARE, FRESH_SHARE = 10, 3
+"""A look is made no more often than so many times its own length."""
 GAUGE_SECONDS = 5
 GAUGE_LIMIT = 10_000
 
@@ -41,30 +44,44 @@ class Looking:
         self._deliveries = deliveries
         self._clock = clock
         self._poll_seconds = poll_seconds
-        self._long_at = 0.0
-        self._more = False
 
-    async def run(self, backlog: Backlog, hear: Callable[[Sequence[Due]], None]) -> None:
-        """Look at each poll; a database that is away is waited for."""
+    async def run(
+        self, backlog: Backlog, hear: Callable[[Sequence[Due]], None], ready: Callable[[], int]
+    ) -> None:
+        """Look; a database that is away is waited for. `ready`: how many are known that could be sent now."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._look_shortly(hear, ready), name="short looks")
+            group.create_task(self._look_long(backlog, hear, ready), name="long looks")
+
+    async def _look_shortly(self, hear: Callable[[Sequence[Due]], None], ready: Callable[[], int]) -> None:
         while True:
-            try:
-                hear(await self._look(backlog))
-            except Exception as error:  # whatever it is, the next look may work
-                log.warning("deliverer.look_failed", reason=type(error).__name__, exc_info=error)
+            began, now = monotonic(), self._clock.now()
+            if ready() < FEW:
+                # Without exceptions: with them the database would read the whole backlog.
+                hear(await self._due(now - FRESH, now, FRESH_FOUND, ()))
+            await asyncio.sleep(max(self._poll_seconds, FRESH_SHARE * (monotonic() - began)))
+
+    async def _look_long(
+        self, backlog: Backlog, hear: Callable[[Sequence[Due]], None], ready: Callable[[], int]
+    ) -> None:
+        next_at, more = 0.0, False
+        while True:
+            began = monotonic()
+            if began >= next_at or (more and ready() < FEW):
+                found = await self._due(None, self._clock.now(), FOUND, backlog.crowded(CROWD))
+                hear(found)
+                more = len(found) == FOUND
+                next_at = monotonic() + max(LONG_SECONDS, SHARE * (monotonic() - began))
             await asyncio.sleep(self._poll_seconds)
 
-    async def _look(self, backlog: Backlog) -> list[Due]:
-        began, now = monotonic(), self._clock.now()
-        long = began >= self._long_at or (self._more and len(backlog) < FEW)
-        if not long and len(backlog) >= FEW:
+    async def _due(
+        self, since: datetime | None, now: datetime, limit: int, without: Sequence[str]
+    ) -> list[Due]:
+        try:
+            return await self._deliveries.due(since=since, now=now, limit=limit, except_endpoints=without)
+        except Exception as error:  # whatever it is, the next look may work
+            log.warning("deliverer.look_failed", reason=type(error).__name__, exc_info=error)
             return []
-        found = await self._deliveries.due(
-            since=None if long else now - FRESH, now=now, limit=FOUND, except_endpoints=backlog.crowded(CROWD)
-        )
-        if long:
-            self._more = len(found) == FOUND
-            self._long_at = monotonic() + max(LONG_SECONDS, SHARE * (monotonic() - began))
-        return found
 
     async def gauge(self) -> None:
         """Keep the backlog's gauge current, for ever."""
