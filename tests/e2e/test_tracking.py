@@ -73,7 +73,7 @@ async def test_a_button_leads_to_its_address_and_the_click_is_told_and_a_forged_
     assert {click["executionId"] for click in told} == {execution_id}
 
 
-async def test_a_conversion_by_click_is_recorded_and_counts_once(world: Any) -> None:
+async def test_a_conversion_by_click_counts_once_with_its_revenue(world: Any) -> None:
     await world.set_up(contacts=2, rate=1000)
     shop = {"text": "Shop", "url": "https://shop.example/{{clickId}}?utm=1"}
     campaign_id, _ = await world.start_campaign(messages=[{"content": "Hi", "buttons": [[shop]]}])
@@ -91,7 +91,9 @@ async def test_a_conversion_by_click_is_recorded_and_counts_once(world: Any) -> 
     assert again == first | {"duplicate": True}
     assert (first["campaignId"], first["contactId"], first["value"]) == (campaign_id, "c00001", 19.99)
 
-    counted = {"messagesSent": 2, "clicked": 1, "read": 1, "converted": 1}
+    counted = {
+        "messagesSent": 2, "clicked": 1, "clickedTotal": 1, "read": 1, "converted": 1, "convertedTotal": 1, "revenue": 19.99,
+    }  # fmt: skip
 
     async def overview() -> dict[str, Any]:
         seen = (await api.call("GET", f"/campaigns/{campaign_id}/statistics"))["overview"]

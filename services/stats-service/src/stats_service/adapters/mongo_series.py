@@ -28,13 +28,12 @@ from stats_service.adapters.book_keys import (
     line_of_total,
 )
 from stats_service.application.ports_reading import Stamp
+from stats_service.domain.conversion import DEFAULT_CURRENCY
 from stats_service.domain.dimensions import MINUTES_A_DAY, QUARTER_MINUTES, Kind, Line
 from stats_service.domain.series import Counts, Row
 
 ALWAYS: Final = (0, 9_999_999)
 """All days that a key can name."""
-CURRENCY: Final = "USD"
-"""Of an organisation that never set one; execution-service's default."""
 
 
 class MongoSeries:
@@ -121,7 +120,7 @@ def _stamp(
         version=numbers.get("version", 0),
         revision=numbers.get("revision", 0),
         cost_per_message=price.get("costPerMessage", 0.0),
-        currency=price.get("currency", CURRENCY),
+        currency=price.get("currency") or DEFAULT_CURRENCY,
     )
 
 
