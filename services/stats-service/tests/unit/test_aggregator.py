@@ -214,3 +214,17 @@ async def test_the_one_fact_that_cannot_be_stored_is_found_and_parked(
     assert rig.parked == [(5, "ValueError")]
     assert (await stats.totals("camp_1"))["sent"] == 8
     assert stats.offsets[partition] == 8
+
+
+async def test_what_is_too_much_for_one_transaction_is_folded_in_several(
+    rig: Rig, stats: Any, events: Any, records: Any, partition: Partition
+) -> None:
+    def only_so_many(batch: Batch) -> None:
+        if len(batch.facts) > 5:
+            raise TimeoutError
+
+    rig.before_fold = only_so_many
+    await rig.aggregator.take(partition, records([events.window(number) for number in range(40)]))
+    assert (await stats.totals("camp_1"))["sent"] == 40
+    assert stats.offsets[partition] == 39
+    assert rig.parked == []

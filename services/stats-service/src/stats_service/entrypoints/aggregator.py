@@ -8,6 +8,7 @@ repeats, and repeating changes nothing.
 """
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime
 from time import monotonic, perf_counter
@@ -29,6 +30,10 @@ from stats_service.domain.odd import is_of_the_future
 from stats_service.metrics import DROPPED, FACTS, FOLD_SECONDS, FRESHNESS, GAPS, LOST
 
 log = get_logger()
+
+
+MOST_AT_ONCE = 1_000
+"""Records in a transaction."""
 
 
 class Park(Protocol):
@@ -59,6 +64,11 @@ def is_waitable(error: BaseException) -> bool:
     return isinstance(error, (Retryable, TimeoutError, OSError, KafkaError)) or is_unavailable(error)
 
 
+def _is_out_of_time(error: BaseException) -> bool:
+    """Whether a transaction took longer than one may; the driver's own errors say so of themselves."""
+    return isinstance(error, TimeoutError) or bool(getattr(error, "timeout", False))
+
+
 class Aggregator:
     """Folds records of any partition, one batch at a time. Safe to call concurrently."""
 
@@ -81,6 +91,7 @@ class Aggregator:
         self._retry = retry
         self._progress = progress
         self._one_at_a_time = asyncio.Lock()
+        self._most = MOST_AT_ONCE
 
     async def take(self, partition: Partition, records: Sequence[Record]) -> None:
         """Bring `records` (ascending offsets) to their end, however long that takes."""
@@ -104,7 +115,8 @@ class Aggregator:
                         "batch.waiting", topic=partition.topic, partition=partition.number,
                         reason=type(error).__name__, exc_info=not is_waitable(error),
                     )  # fmt: skip
-                await asyncio.sleep(pause)
+                # Not all for the same time: two that are in each other's way would go on so.
+                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret
                 pause = min(pause * 2, self._retry.most_seconds)
 
     async def _take(self, partition: Partition, records: Sequence[Record]) -> None:
@@ -140,6 +152,24 @@ class Aggregator:
             log.error("events.not_in_log", topic=partition.topic, partition=partition.number, offsets=offsets)
 
     async def _store(self, partition: Partition, records: Sequence[Record], *, first: int) -> None:
+        """Fold `records`, as many at once as there was time for lately.
+
+        What is too much for one transaction is too much the next time, too: halved until it fits.
+        """
+        at = 0
+        while at < len(records):
+            some = records[at : at + self._most]
+            try:
+                await self._store_at_once(partition, some, first=first)
+            except Exception as error:
+                if _is_out_of_time(error):
+                    self._most = max(1, len(some) // 2)
+                raise
+            self._most = min(self._most + self._most // 8 + 1, MOST_AT_ONCE)
+            at += len(some)
+            first = some[-1].offset + 1
+
+    async def _store_at_once(self, partition: Partition, records: Sequence[Record], *, first: int) -> None:
         facts: list[tuple[int, Fact]] = []
         for record in records:
             try:
