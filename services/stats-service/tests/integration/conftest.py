@@ -7,8 +7,7 @@ import socket
 import sys
 from asyncio.subprocess import PIPE
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -17,9 +16,6 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from service_kit.clock import SystemClock
-from service_kit.kafka.consumer import RetryPolicy
-from service_kit.mongo.transactions import MongoTransactions
 from service_kit.testing.waiting import eventually
 from stats_service.adapters.book_keys import (
     DAYS,
@@ -34,18 +30,10 @@ from stats_service.adapters.book_keys import (
     line_of_total,
 )
 from stats_service.adapters.kafka_log import KafkaLog
-from stats_service.adapters.mongo_books import MongoBooks
-from stats_service.adapters.mongo_ledger import BOOK_COLLECTIONS, MongoLedger
 from stats_service.adapters.mongo_positions import MongoPositions
-from stats_service.adapters.mongo_rebuilds import REBUILDS, MongoMaking
-from stats_service.application.fold_batch import fold_batch
-from stats_service.application.ports import Partition, Record
 from stats_service.application.read_fact import read_fact
-from stats_service.application.rebuild_book import Rebuild, Rebuilt
 from stats_service.domain.dimensions import QUARTER_MINUTES, QUARTERS_A_DAY, Kind, Line
 from stats_service.domain.recount import Book, Recount
-from stats_service.entrypoints.aggregator import Aggregator as Folding
-from stats_service.entrypoints.aggregator import Progress
 from stats_service.entrypoints.subscriptions import TOPICS
 
 DATABASE = "stats-service"
@@ -283,119 +271,27 @@ def shelf(database: Any) -> Shelf:
 
 
 @pytest.fixture
-def recounted() -> Callable[[Iterable[Any]], dict[str, Book]]:
+def shelf_of() -> type[Shelf]:
+    return Shelf
+
+
+@pytest.fixture
+def recounted() -> Callable[[Sequence[Any]], dict[str, Book]]:
     """Campaign → what the messages that count add up to."""
 
-    def recount(messages: Iterable[Any]) -> dict[str, Book]:
+    def recount(messages: Sequence[Any]) -> dict[str, Book]:
         recount = Recount(WEEK // timedelta(milliseconds=1))
-        for fact in _facts(messages):
+        for fact in _facts(messages, lambda topic: topic == "engagement-events"):
+            recount.add(fact)
+        recount.nobody_else()
+        for fact in _facts(messages, lambda topic: topic != "engagement-events"):
             recount.add(fact)
         return recount.books()
 
     return recount
 
 
-def _facts(messages: Iterable[Any]) -> Iterator[Any]:
+def _facts(messages: Iterable[Any], wanted: Callable[[str], bool]) -> Iterator[Any]:
     for message in messages:
-        if message.counts and (fact := read_fact(message.body)) is not None:
+        if message.counts and wanted(message.topic) and (fact := read_fact(message.body)) is not None:
             yield fact
-
-
-@dataclass
-class Desk:
-    """An aggregator in this process on a real database, and a log that is easy to cut."""
-
-    database: Any
-    log: Any
-    parked: list[Any] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.transactions = MongoTransactions(self.database.client, timeout=15)
-        self.positions = MongoPositions(self.database)
-        self.ledger = MongoLedger(self.database, clock=SystemClock())
-        self.shelf = Shelf(self.database)
-
-    def publish(self, messages: Iterable[Any]) -> None:
-        for message in messages:
-            partition = Partition(message.topic, sum(message.key.encode()) % 2)
-            kept = self.log.kept.setdefault(partition, [])
-            at_ms = int(SystemClock().now().timestamp() * 1000)
-            kept.append(Record(*partition, len(kept), message.key.encode(), message.body, at_ms))
-
-    async def fold(self, ledger: Any = None) -> None:
-        """Count everything that was published."""
-
-        async def park(record: Record, reason: str) -> None:
-            self.parked.append(record)
-
-        fold = partial(
-            fold_batch,
-            transactions=self.transactions,
-            positions=self.positions,
-            ledger=ledger or self.ledger,
-            attribution=WEEK,
-        )
-        folding = Folding(
-            fold,
-            positions=self.positions,
-            topics_log=self.log,
-            park=park,
-            clock=SystemClock(),
-            retry=RetryPolicy(first_seconds=0.01, most_seconds=0.1, max_attempts=3),
-            progress=Progress(),
-        )
-        for partition, (_, end) in (await self.log.bounds(())).items():
-            await folding.fill(partition, end)
-
-    @asynccontextmanager
-    async def follow(self) -> AsyncIterator["CutTail"]:
-        yield CutTail(self.log, dict.fromkeys(self.log.kept, self.log.start))
-
-    async def rebuild(self, campaign: str, mortal: Callable[[Any], Any] = lambda part: part) -> Rebuilt:
-        """Count the campaign again; `mortal` may wrap each part that the rebuild works with."""
-        books = MongoBooks(self.database)
-        holding = await books.holding(campaign)
-        assert holding is not None
-        following = holding.version + 1
-        rebuild = Rebuild(
-            campaign,
-            holding,
-            books=mortal(books),
-            transactions=mortal(self.transactions),
-            positions=mortal(MongoMaking(self.database, book_of(campaign, following))),
-            ledger=MongoLedger(self.database, clock=SystemClock(), into={campaign: following}),
-            live=self.positions,
-            attribution=WEEK,
-        )
-        return await rebuild.run(self.follow)
-
-    async def rows_outside(self, campaign: str) -> list[str]:
-        """Keys of what belongs to another book of the campaign than the one that holds."""
-        book = await self.shelf.book_of(campaign)
-        every = book.rpartition("~")[0] + "~"
-        names = (REBUILDS, *BOOK_COLLECTIONS)
-        ids = [row["_id"] for name in names async for row in self.database[name].find({}, {"_id": 1})]
-        return [key for key in ids if key.startswith(every) and not key.startswith(f"{book}/")]
-
-
-@dataclass
-class CutTail:
-    """`Desk`'s log, followed."""
-
-    log: Any
-    at: dict[Partition, int]
-
-    async def rest(self) -> AsyncIterator[tuple[Partition, list[Record]]]:
-        for partition, (start, end) in (await self.log.bounds(())).items():
-            at = max(start, self.at.get(partition, 0))
-            for first in range(at, end, 50):
-                yield partition, self.log.kept[partition][first : min(first + 50, end)]
-            self.at[partition] = end
-
-
-@pytest.fixture
-async def desk(mongo_database: Any, topics_log: Any) -> Desk:
-    topics_log.piece = 50
-    desk = Desk(mongo_database, topics_log)
-    await desk.ledger.prepare()
-    return desk
