@@ -133,7 +133,7 @@ class Bench:
         await until(f"{one.sent} sent", read, lambda seen: seen == one.sent, seconds=SHOWN_SECONDS)
 
     async def memory(self) -> None:
-        """A fresh aggregator's memory after few and after many campaigns, and when those go on."""
+        """A fresh aggregator's memory after as many events of few and of many campaigns."""
         await asyncio.to_thread(self.stack.stop, "stats-aggregator")
         await asyncio.to_thread(self.stack.start, "stats-aggregator")
         process = psutil.Process(self.pids("stats-aggregator")["stats-aggregator"])
@@ -145,10 +145,10 @@ class Bench:
             (f"{many:,} campaigns", campaigns), (f"{many:,} again", campaigns),
         ):  # fmt: skip
             began = (created(one.campaign) for one in some if not one.told)
-            bounds = await self.topics.put(chain(began, in_turns(some, len(some))))
+            bounds = await self.topics.put(chain(began, in_turns(some, many)))
             pace = await followed(self.database, bounds, {}, seconds=FOLD_SECONDS)
             megabytes = round(process.memory_info().rss / 1e6, 1)
-            rows.append({"what": what, "events": len(some), "megabytes": megabytes,
+            rows.append({"what": what, "events": many, "megabytes": megabytes,
                          "eventsPerSecond": round(pace.per_second)})  # fmt: skip
             say(f"memory after {what}: {megabytes} MB, {pace.per_second:,.0f} events/s")
         growth = max(row["megabytes"] for row in rows[2:]) / rows[1]["megabytes"]
