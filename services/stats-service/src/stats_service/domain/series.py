@@ -4,14 +4,16 @@ A row holds what a line counted in a day (96 cells of a quarter of an hour) or a
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, repeat
 from typing import Final, NamedTuple, TypeAlias
 
 from stats_service.domain.dimensions import QUARTER_MINUTES, Line
 
 Counts: TypeAlias = dict[str, int]
 """By metric; absent means 0."""
-CELLS: Final = {str(number): number for number in range(96)}
+NAMES: Final = tuple(map(str, range(96)))
+CELLS: Final = {name: number for number, name in enumerate(NAMES)}
 
 
 class Row(NamedTuple):
@@ -47,28 +49,45 @@ def by_bucket(rows: Iterable[Row], edges: Sequence[int]) -> list[Counts]:
 
 def span(rows: Iterable[Row]) -> tuple[int, int] | None:
     """The first minutes of the first and the last cell that counted anything; None when none did."""
-    starts = [
+    ordered = sorted(rows, key=_start)
+    first, last = _first(ordered), _first(reversed(ordered))
+    return (min(first), max(last)) if first and last else None
+
+
+def _start(row: Row) -> int:
+    return row.start
+
+
+def _first(ordered: Iterable[Row]) -> list[int]:
+    """What the first rows that counted anything have; most rows need no look."""
+    found = ([start for row in some for start in _counted(row)] for _, some in groupby(ordered, key=_start))
+    return next(filter(None, found), [])
+
+
+def _counted(row: Row) -> list[int]:
+    """The first minutes of the cells that counted anything."""
+    return [
         row.start + CELLS[cell] * row.cell_minutes
-        for row in rows
         for values in row.counts.values()
         for cell, count in values.items()
         if count
     ]
-    return (min(starts), max(starts)) if starts else None
 
 
 def _add(row: Row, edges: Sequence[int], sums: Sequence[Counts]) -> None:
     """Add the row's cells to the buckets that they lie in; most rows lie in one."""
-    places = [bisect_right(edges, row.start + number * row.cell_minutes) - 1 for number in (0, row.cells - 1)]
-    if places[0] == places[1]:
-        if 0 <= places[0] < len(sums):
-            bucket = sums[places[0]]
-            for metric, values in row.counts.items():
-                bucket[metric] = bucket.get(metric, 0) + sum(values.values())
-        return
-    where = [bisect_right(edges, row.start + number * row.cell_minutes) - 1 for number in range(row.cells)]
-    for metric, values in row.counts.items():
-        for cell, count in values.items():
-            place = where[CELLS[cell]]
-            if 0 <= place < len(sums):
-                sums[place][metric] = sums[place].get(metric, 0) + count
+    for place, cells in _places(row, edges):
+        bucket = sums[place]
+        for metric, values in row.counts.items():
+            some = values.values() if cells is None else map(values.get, cells, repeat(0))
+            bucket[metric] = bucket.get(metric, 0) + sum(some)
+
+
+def _places(row: Row, edges: Sequence[int]) -> Iterator[tuple[int, Sequence[str] | None]]:
+    """The buckets that the row lies in, and its cells there; None: all."""
+    cell, place = 0, bisect_right(edges, row.start) - 1
+    while cell < row.cells and place + 1 < len(edges):
+        stop = min(row.cells, (edges[place + 1] - row.start) // row.cell_minutes)
+        if place >= 0:
+            yield place, None if stop - cell == row.cells else NAMES[cell:stop]
+        cell, place = stop, place + 1
