@@ -119,5 +119,5 @@ demo: bytecode ## The main job on real parts, every number compared (KEEP=1 leav
 	@KEEP=$(KEEP) $(PYTHON) -m demo
 
 .PHONY: bench
-bench: bytecode ## Measure beside ceilings of the same run: BENCH=campaigns, execution or stats (ten minutes, a quiet machine)
+bench: bytecode ## Measure beside ceilings of the same run: BENCH=campaigns, execution, stats or webhooks (ten minutes, a quiet machine)
 	@$(PYTHON) benchmarks/$(or $(BENCH),campaigns).py

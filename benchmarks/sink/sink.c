@@ -4,6 +4,8 @@
  *
  * POST /bot<token>/sendMessage   Telegram's Message with the chat and the text of the request; counts the chat
  * any  /bot<token>/getMe         the bot of that token
+ * POST /hook/<number>            a webhook: 200, and a note of the digits that `webhook-id` ends with
+ * GET  /arrivals                 the webhooks since the last reset, a line each: its number, the hook's, when
  * GET  /counts                   what arrived since the last reset (times in seconds since the epoch)
  * POST /reset                    forget it
  *
@@ -130,8 +132,37 @@ static void show_counts(struct connection *to) {
     answer(to, 200, body, (size_t)size);
 }
 
+struct arrival { long event; int hook; double at; };
+static struct { struct arrival *all; size_t length, room; } arrivals;
+
+static void take_hook(struct connection *of, const char *hook, const char *head) {
+    const char *id = strcasestr(head, "\r\nwebhook-id:"), *end = id ? strstr(id + 2, "\r\n") : NULL;
+    if (!end) { refuse(of, 400, "Bad Request: no webhook-id"); return; }
+    const char *digits = end;
+    while (digits[-1] >= '0' && digits[-1] <= '9') digits--;
+    if (arrivals.length == arrivals.room) {
+        arrivals.room = arrivals.room ? arrivals.room * 2 : 1024;
+        arrivals.all = realloc(arrivals.all, arrivals.room * sizeof *arrivals.all);
+        if (!arrivals.all) abort();
+    }
+    arrivals.all[arrivals.length++] = (struct arrival){strtol(digits, NULL, 10), atoi(hook), now()};
+    answer(of, 200, "{}", 2);
+}
+
+static void show_arrivals(struct connection *to) {
+    static struct buffer lines;
+    lines.length = 0;
+    for (size_t place = 0; place < arrivals.length; place++) {
+        struct arrival *one = &arrivals.all[place];
+        char line[80];
+        append(&lines, line, (size_t)snprintf(line, sizeof line, "%ld %d %.6f\n", one->event, one->hook, one->at));
+    }
+    answer(to, 200, lines.bytes ? lines.bytes : "", lines.length);
+}
+
 static void reset(struct connection *to) {
     memset(&counts, 0, sizeof counts);
+    arrivals.length = 0;
     memset(seen, 0, (size_t)CHATS / 8);
     answer(to, 200, "{}", 2);
 }
@@ -144,6 +175,8 @@ static void serve(struct connection *of, char *request, const char *body, const 
     const char *method = strncmp(path, "/bot", 4) ? NULL : strchr(path + 4, '/');
     if (method && !strcmp(method, "/sendMessage")) send_message(of, path + 4, body, end);
     else if (method && !strcmp(method, "/getMe")) get_me(of, path + 4);
+    else if (!strncmp(path, "/hook/", 6)) take_hook(of, path + 6, path_end + 1);
+    else if (!strcmp(path, "/arrivals")) show_arrivals(of);
     else if (!strcmp(path, "/counts")) show_counts(of);
     else if (!strcmp(path, "/reset")) reset(of);
     else refuse(of, 404, "Not Found");
