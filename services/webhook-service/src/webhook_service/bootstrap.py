@@ -13,6 +13,7 @@ from webhook_service.adapters.mongo_deliveries import MongoDeliveries
 from webhook_service.adapters.mongo_endpoints import MongoEndpoints
 from webhook_service.adapters.targets import NetworkTargets, SystemLookup
 from webhook_service.application.ports import ApiPorts
+from webhook_service.application.ports_engine import Bell
 from webhook_service.settings import Settings
 
 SERVICE = "webhook-service"
@@ -52,13 +53,14 @@ class Wiring(ServiceWiring):
         await self.lookup.close()
         await super().close()
 
-    def api_ports(self) -> ApiPorts:
+    def api_ports(self, bell: Bell) -> ApiPorts:
         """What the API's use cases need."""
         return ApiPorts(
             endpoints=self.endpoints,
             deliveries=self.deliveries,
             targets=self.targets,
             secrets=self.secrets,
+            bell=bell,
             idempotency=Idempotency(self.request_keys, self.transactions, self.own.idempotency_wait_seconds),
             transactions=self.transactions,
             clock=self.clock,

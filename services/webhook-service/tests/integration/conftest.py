@@ -30,6 +30,7 @@ from webhook_service.domain.delivery import Attempt, Delivery, Outcome, Status
 from webhook_service.domain.endpoint import DisabledReason
 from webhook_service.entrypoints.api.app import build_app
 from webhook_service.settings import Settings
+from webhook_service.testing.fakes import HeardBell
 
 LOCKED = Path(__file__).parents[1] / "node"
 KEY = "k" * 32
@@ -127,7 +128,7 @@ async def api(mongo_client: Any, mongo_database: Any, now: datetime) -> AsyncIte
     )
     await request_keys.prepare()
     idempotency = Idempotency(request_keys, transactions, release_seconds=1)
-    ports = ApiPorts(endpoints, deliveries, targets, box, idempotency, transactions, clock)
+    ports = ApiPorts(endpoints, deliveries, targets, box, HeardBell(), idempotency, transactions, clock)
     app = build_app(ports, settings)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test/api/v1") as client:
         yield Api(app, client, ports, mongo_database, clock)

@@ -196,14 +196,16 @@ async def test_a_recovery_begins_afresh_with_what_failed_or_was_parked_in_that_t
         await store.record(claim, status)
     since, until, later = (now + timedelta(minutes=minutes) for minutes in (1, 5, 10))
 
-    async def recover(after: str | None) -> tuple[int, str | None]:
-        return await store.deliveries.recover(
-            "wh_1", since=since, until=until, after=after, limit=1, now=later
-        )
+    async def ended(after: str | None, limit: int = 9) -> list[str]:
+        found = await store.deliveries.ended("wh_1", since=since, until=until, after=after, limit=limit)
+        return [item.id for item in found]
 
-    assert await recover(None) == (1, failed.id)
-    assert await recover(failed.id) == (1, parked.id)
-    assert await recover(parked.id) == (0, None)
+    assert await ended(None) == [failed.id, parked.id]
+    assert await ended(None, limit=1) == [failed.id]
+    assert await ended(failed.id) == [parked.id]
+    assert await store.deliveries.revive([failed.key, parked.key, done.key], now=later) == 2
+    assert await store.deliveries.revive([failed.key, parked.key], now=later) == 0
+    assert await ended(None) == []
     due = await store.due(later=600, without=("wh_2",))
     assert due == [waiting.key, failed.key, parked.key]
     (again,) = await store.take(failed, later=600)

@@ -68,8 +68,13 @@ def test_the_numbers_of_the_page_are_those_of_the_service():
         f"For {OVERLAP.total_seconds() / 3600:g} h every request",
         f"recovers {MOST:,} at most",
         f"kept for {default['webhook_retention_days']} days",
+        f"After {default['webhook_disable_after_days']:g} days without one success",
     ):
         assert promise in PAGE
+    assert (default["webhook_ordered_patience_seconds"], "or an hour after its first attempt" in PAGE) == (
+        3600,
+        True,
+    )
     assert sum(DEFAULT_SCHEDULE) * (1 + JITTER) < 4 * 86_400
 
 

@@ -128,6 +128,60 @@ async def test_a_large_recovery_goes_on_by_cursor_and_takes_nothing_twice(
     assert rest == {"recovered": 1, "nextCursor": None}
 
 
+async def test_a_call_that_has_taken_its_second_ends_after_the_batch_and_says_where_to_go_on(
+    api: Any, make_delivery: Callable[..., Delivery], now: datetime, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(redeliver, "BATCH", 2)
+    monkeypatch.setattr(redeliver, "SECONDS", 0.0)
+    webhook = (await api.create())["id"]
+    items = [make_delivery(webhook, sequence=number) for number in range(5)]
+    await api.put(*items)
+    for item in items:
+        await api.attempted(item, Status.FAILED, at=now)
+    api.clock.advance(1)
+    path, cursor, calls = f"/webhooks/{webhook}/recover", None, []
+    while not calls or cursor is not None:
+        body = {"since": "2026-01-01T00:00:00Z", "cursor": cursor}
+        answer = await api.call("POST", path, body, status=202)
+        cursor = answer["nextCursor"]
+        calls.append(answer["recovered"])
+    assert calls == [2, 2, 1]
+    assert set((await statuses(api, webhook)).values()) == {"pending"}
+
+
+async def test_what_an_owner_asks_for_is_told_to_the_deliverers_at_once(
+    api: Any, make_delivery: Callable[..., Delivery], now: datetime
+):
+    webhook = (await api.create())["id"]
+    failed, retried = make_delivery(webhook), make_delivery(webhook, sequence=2)
+    await api.put(failed, retried)
+    for item in (failed, retried):
+        await api.attempted(item, Status.FAILED, at=now)
+    await api.call("POST", f"/webhooks/{webhook}/deliveries/{retried.id}/retry", status=202)
+    api.clock.advance(1)
+    await api.call("POST", f"/webhooks/{webhook}/recover", {"since": "2026-01-01T00:00:00Z"}, status=202)
+    sent = await api.call("POST", f"/webhooks/{webhook}/test", status=201)
+    told = [due.key for due in api.ports.bell.dues]
+    assert told == [retried.key, failed.key, f"{webhook}:{sent['eventId']}"]
+
+
+async def test_a_pause_of_the_webhook_ends_when_its_owner_asks_for_an_attempt(
+    api: Any, make_delivery: Callable[..., Delivery], now: datetime
+):
+    webhook = (await api.create())["id"]
+    waiting = make_delivery(webhook)
+    await api.put(waiting)
+    until = now + timedelta(minutes=10)
+    endpoint = await api.ports.endpoints.find("acme", webhook)
+    assert await api.ports.endpoints.pause(endpoint, until=until, again=True)
+    await api.ports.deliveries.postpone_all(webhook, until=until)
+    await api.call("POST", f"/webhooks/{webhook}/test", status=201)
+    paused = await api.ports.endpoints.find("acme", webhook)
+    assert (paused.paused_until, paused.pauses) == (now, 1)
+    due = await api.ports.deliveries.due(now=now, limit=9, except_endpoints=[])
+    assert {item.key for item in due} > {waiting.key}
+
+
 async def test_a_recovery_that_makes_no_sense_names_the_field(api: Any):
     webhook = (await api.create())["id"]
     since = {"since": "2026-01-01T00:00:00Z"}

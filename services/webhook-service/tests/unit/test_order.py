@@ -115,7 +115,7 @@ async def test_a_recovered_lane_is_in_order_again(now: datetime, endpoint: Endpo
     await engine.deliveries.settle_all(endpoint.id, Status.PARKED)
     engine.clock.advance(7200)
     at = engine.clock.now()
-    await engine.deliveries.recover(endpoint.id, since=now, until=at, after=None, limit=9, now=at)
+    await engine.deliveries.revive([item.key for item in items], now=at)
     engine.sender.answer = OK
     assert [await engine.round() for _ in range(3)] == [[item.event_id] for item in items]
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bson.binary import Binary
 from service_kit.mongo.client import Document
 
-from webhook_service.domain.delivery import Attempt, Blocker, Claim, Delivery, Outcome, Status
+from webhook_service.domain.delivery import Attempt, Blocker, Claim, Delivery, Due, Outcome, Status
 
 
 def row_from(delivery: Delivery) -> Document:
@@ -59,6 +59,11 @@ CLAIM_FIELDS = {
     "org": 1, "endpointId": 1, "eventId": 1, "type": 1, "campaignId": 1, "sequence": 1, "body": 1, "epoch": 1,
     "claim": 1, "dueAt": 1, "attempts.at": 1, "forgiven": 1, "lapsesAt": 1, "createdAt": 1,
 }  # fmt: skip
+
+
+def due_from(row: Document) -> Due:
+    """Where the delivery in `row` queues."""
+    return Due(row["_id"], row["endpointId"], row["campaignId"], row["sequence"])
 
 
 def claim_from(row: Document) -> Claim:

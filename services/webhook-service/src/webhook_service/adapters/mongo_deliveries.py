@@ -28,14 +28,16 @@ from webhook_service.adapters.delivery_rows import (
     CLAIM_FIELDS,
     claim_from,
     delivery_from,
+    due_from,
     recording,
     row_from,
 )
 from webhook_service.adapters.mongo_waiting import MongoWaiting, settled
-from webhook_service.domain.delivery import Claim, Delivery, Due, Outcome, Status
+from webhook_service.domain.delivery import Claim, Delivery, Due, Ended, Outcome, Status
 
 COLLECTION = "deliveries"
 DUPLICATE_KEY = 11000
+_ENDED = {"status": {"$in": [Status.FAILED.value, Status.PARKED.value]}}
 GROUP = 64
 """Outcomes in one write: each row searches them all."""
 
@@ -100,7 +102,7 @@ class MongoDeliveries(MongoWaiting):
             query["endpointId"] = {"$nin": list(except_endpoints)}
         cursor = self._rows.find(query, {"endpointId": 1, "campaignId": 1, "sequence": 1})
         rows = await cursor.sort([("dueAt", 1), ("sequence", 1)]).limit(limit).to_list(limit)
-        return [Due(row["_id"], row["endpointId"], row["campaignId"], row["sequence"]) for row in rows]
+        return [due_from(row) for row in rows]
 
     async def claim(self, keys: Sequence[str], *, now: datetime, until: datetime) -> list[Claim]:
         """Take those of `keys` that are still due; nobody else gets them before `until`."""
@@ -171,26 +173,23 @@ class MongoDeliveries(MongoWaiting):
         )
         return changed.modified_count == 1
 
-    async def recover(
-        self, endpoint_id: str, *, since: datetime, until: datetime, after: str | None, limit: int,
-        now: datetime,
-    ) -> tuple[int, str | None]:  # fmt: skip
-        """Begin afresh with what failed or was parked; see the port."""
-        ended = {
-            "endpointId": endpoint_id,
-            "status": {"$in": [Status.FAILED.value, Status.PARKED.value]},
-            "createdAt": {"$gte": since, "$lt": until},
-        }
+    async def ended(
+        self, endpoint_id: str, *, since: datetime, until: datetime, after: str | None, limit: int
+    ) -> list[Ended]:
+        """What failed or was parked of what was made from `since` until before `until`, oldest first."""
+        query = {"endpointId": endpoint_id, **_ENDED, "createdAt": {"$gte": since, "$lt": until}}
         behind = {} if after is None else {"id": {"$gt": after}}
-        found = self._rows.find({**ended, **behind}, {"id": 1}).sort("id", 1).limit(limit)
-        rows = await found.to_list(limit)
-        if not rows:
-            return 0, None
+        fields = {"id": 1, "endpointId": 1, "campaignId": 1, "sequence": 1}
+        found = self._rows.find({**query, **behind}, fields).sort("id", 1).limit(limit)
+        return [Ended(row["id"], due_from(row)) for row in await found.to_list(limit)]
+
+    async def revive(self, keys: Sequence[str], *, now: datetime) -> int:
+        """Begin afresh, due at once, with those of `keys` that failed or were parked. How many."""
         changed = await self._rows.update_many(
-            {"_id": {"$in": [row["_id"] for row in rows]}, **ended},
+            {"_id": {"$in": list(keys)}, **_ENDED},
             [{"$set": {**_free(now), "forgiven": {"$size": "$attempts"}, "epoch": {"$add": ["$epoch", 1]}}}],
         )
-        return changed.modified_count, rows[-1]["id"] if len(rows) == limit else None
+        return changed.modified_count
 
     async def count_due(self, *, now: datetime, limit: int) -> int:
         """How many are due now, counted to `limit` at most."""

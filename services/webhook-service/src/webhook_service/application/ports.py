@@ -9,7 +9,18 @@ from service_kit.clock import Clock
 from service_kit.idempotency.once import Idempotency
 from service_kit.ports import Transactions, Tx
 
-from webhook_service.domain.delivery import Answer, Blocker, Claim, Delivery, Due, Lane, Outcome, Status
+from webhook_service.application.ports_engine import Bell
+from webhook_service.domain.delivery import (
+    Answer,
+    Blocker,
+    Claim,
+    Delivery,
+    Due,
+    Ended,
+    Lane,
+    Outcome,
+    Status,
+)
 from webhook_service.domain.endpoint import DisabledReason, Endpoint
 from webhook_service.domain.health import Report
 
@@ -141,15 +152,19 @@ class Deliveries(Protocol):
         """
         ...
 
-    async def recover(
-        self, endpoint_id: str, *, since: datetime, until: datetime, after: str | None, limit: int,
-        now: datetime,
-    ) -> tuple[int, str | None]:  # fmt: skip
-        """Begin afresh with what failed or was parked, of what was made from `since` until before `until`.
+    async def ended(
+        self, endpoint_id: str, *, since: datetime, until: datetime, after: str | None, limit: int
+    ) -> list[Ended]:
+        """What failed or was parked of what was made from `since` until before `until`, oldest first.
 
-        How many were recovered, of the `limit` first ones behind the id `after`, and the id behind which
-        there may be more (None: there is none). The oldest come first. The schedule begins anew; the
-        attempts that were made stay in the log.
+        The `limit` first ones, with an id above `after`.
+        """
+        ...
+
+    async def revive(self, keys: Sequence[str], *, now: datetime) -> int:
+        """Begin afresh, due at once, with those of `keys` that failed or were parked. How many.
+
+        The schedule begins anew; the attempts that were made stay in the log.
         """
         ...
 
@@ -203,6 +218,7 @@ class ApiPorts:
     deliveries: Deliveries
     targets: Targets
     secrets: Secrets
+    bell: Bell
     idempotency: Idempotency
     transactions: Transactions
     clock: Clock

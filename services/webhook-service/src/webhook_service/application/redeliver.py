@@ -9,6 +9,7 @@ from datetime import datetime
 
 from service_kit.errors import Detail, FieldErrors
 
+from webhook_service.application.announce import announce, due_of
 from webhook_service.application.ports import ApiPorts
 from webhook_service.application.read_endpoints import find_delivery, find_endpoint
 from webhook_service.domain.delivery import Delivery
@@ -20,10 +21,10 @@ from webhook_service.domain.errors import (
     TooManyAttempts,
 )
 
-BATCH = 1_000
 MOST = 10_000
+BATCH = 1_000
 SECONDS = 1.0
-"""How much is recovered by one call: so that it answers in time whatever there is to recover."""
+"""How much one call recovers, in how many at once, and for how long: it answers in time whatever there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ async def retry_delivery(org: str, endpoint_id: str, delivery_id: str, *, ports:
     delivery = await ports.deliveries.find(endpoint_id, delivery_id)
     if delivery is None:  # its time to be kept ended just now
         raise DeliveryNotFound
+    await announce(endpoint, [due_of(delivery)], ports=ports)
     return delivery
 
 
@@ -74,12 +76,12 @@ async def recover_deliveries(
     if end <= since:
         rule = "must be in the past" if until is None else "must be before until"
         raise FieldErrors(f"since: {rule}", details=[Detail("since", rule)])
-    count = 0
-    while True:
-        found, cursor = await ports.deliveries.recover(
-            endpoint_id, since=since, until=end, after=cursor, limit=BATCH, now=now
-        )
-        count += found
-        late = (ports.clock.now() - now).total_seconds() > SECONDS
-        if cursor is None or count >= MOST or late:
-            return Recovered(count, cursor)
+    found = await ports.deliveries.ended(endpoint_id, since=since, until=end, after=cursor, limit=MOST)
+    count = done = 0
+    while done < len(found) and (not done or (ports.clock.now() - now).total_seconds() < SECONDS):
+        batch = [item.due for item in found[done : done + BATCH]]
+        count += await ports.deliveries.revive([due.key for due in batch], now=now)
+        done += len(batch)
+        await announce(endpoint, batch, ports=ports)
+    there_is_more = done < len(found) or len(found) == MOST
+    return Recovered(count, found[done - 1].id if there_is_more else None)

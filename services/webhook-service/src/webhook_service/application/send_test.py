@@ -6,6 +6,7 @@ from contracts.envelope import format_time
 from contracts.ids import new_id
 from service_kit.ports import Transactions, Tx
 
+from webhook_service.application.announce import announce, due_of
 from webhook_service.application.event_types import TEST_EVENT
 from webhook_service.application.ports import ApiPorts
 from webhook_service.application.read_endpoints import find_endpoint
@@ -47,4 +48,6 @@ async def send_test(org: str, endpoint_id: str, *, ports: ApiPorts, transactions
         await ports.deliveries.add(tx, [delivery])
         return delivery
 
-    return await transactions.run(work)
+    stored = await transactions.run(work)
+    await announce(endpoint, [due_of(stored)], ports=ports)
+    return stored

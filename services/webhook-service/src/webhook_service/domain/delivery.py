@@ -75,6 +75,14 @@ class Due:
         return self.endpoint_id, self.campaign_id
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A delivery that nothing happens to any more, by its id."""
+
+    id: str
+    due: Due
+
+
 Lane = tuple[str, str]
 """Endpoint and campaign."""
 

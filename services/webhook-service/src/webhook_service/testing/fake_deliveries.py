@@ -9,7 +9,7 @@ from service_kit.errors import AlreadyHandled
 from service_kit.ports import Tx
 from service_kit.testing.fakes import staged
 
-from webhook_service.domain.delivery import Blocker, Claim, Delivery, Due, Lane, Outcome, Status
+from webhook_service.domain.delivery import Blocker, Claim, Delivery, Due, Ended, Lane, Outcome, Status
 
 
 @dataclass
@@ -190,23 +190,28 @@ class InMemoryDeliveries:
                 return True
         return False
 
-    async def recover(
-        self, endpoint_id: str, *, since: datetime, until: datetime, after: str | None, limit: int,
-        now: datetime,
-    ) -> tuple[int, str | None]:  # fmt: skip
-        """How many, and where to go on."""
-        found = [
-            row
-            for row in sorted(self.rows.values(), key=lambda row: row.delivery.id)
-            if row.delivery.endpoint_id == endpoint_id
-            and row.delivery.status in (Status.FAILED, Status.PARKED)
-            and since <= row.delivery.created_at < until
-            and (after is None or row.delivery.id > after)
+    async def ended(
+        self, endpoint_id: str, *, since: datetime, until: datetime, after: str | None, limit: int
+    ) -> list[Ended]:
+        """Oldest first."""
+        found = sorted((row.delivery for row in self.rows.values()), key=lambda item: item.id)
+        return [
+            Ended(item.id, Due(item.key, item.endpoint_id, item.campaign_id, item.sequence))
+            for item in found
+            if item.endpoint_id == endpoint_id
+            and item.status in (Status.FAILED, Status.PARKED)
+            and since <= item.created_at < until
+            and (after is None or item.id > after)
         ][:limit]
-        for row in found:
+
+    async def revive(self, keys: Sequence[str], *, now: datetime) -> int:
+        """How many."""
+        rows = [self.rows[key] for key in keys]
+        ended = [row for row in rows if row.delivery.status in (Status.FAILED, Status.PARKED)]
+        for row in ended:
             self._free(row, now)
             row.forgiven = len(row.delivery.attempts)
-        return len(found), found[-1].delivery.id if len(found) == limit else None
+        return len(ended)
 
     def _free(self, row: _Row, now: datetime) -> None:
         row.delivery = replace(row.delivery, status=Status.PENDING, next_attempt_at=now)
