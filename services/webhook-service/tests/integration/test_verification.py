@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
+from webhook_service.application.attempt_delivery import AttemptDelivery, Taken
+from webhook_service.domain.delivery import Status
 from webhook_service.testing.network import Names, opened
 
 pytestmark = pytest.mark.integration
@@ -67,3 +69,39 @@ async def test_both_packages_accept_either_secret_and_refuse_all_that_was_tamper
         subprocess.run, [node.program, "verify.mjs"], cwd=tmp_path, input=given, capture_output=True, text=True, check=True, timeout=30
     )  # fmt: skip
     assert json.loads(told.stdout) == expected
+
+
+async def test_what_the_deliverer_sends_after_a_rotation_verifies_by_the_old_and_the_new_secret_for_a_day(
+    api: Any, sink: Any
+):
+    api.clock.advance((datetime.now(UTC) - api.clock.now()).total_seconds())
+    created = await api.create(headers={"Authorization": "Bearer zebra"})
+    webhook = created["id"]
+    await api.rows.update_one(
+        {"_id": webhook}, {"$set": {"url": sink.url()}}
+    )  # what no subscriber may ask for
+
+    async def delivered() -> Any:
+        sent = await api.call("POST", f"/webhooks/{webhook}/test", status=201)
+        now = api.clock.now()
+        key = f"{webhook}:{sent['eventId']}"
+        (claim,) = await api.ports.deliveries.claim([key], now=now, until=now + timedelta(seconds=45))
+        endpoint = await api.ports.endpoints.find("acme", webhook)
+        async with opened(Names(["127.0.0.1"])) as sender:
+            attempt = AttemptDelivery(
+                api.ports.secrets, sender, api.clock, (), lambda: 0.0, timedelta(hours=1)
+            )
+            assert (await attempt(Taken(claim, endpoint))).outcome.status is Status.SUCCEEDED
+        return sink.received[-1]
+
+    first = await delivered()
+    assert first.headers["Authorization"] == "Bearer zebra"
+    assert len(first.headers["webhook-signature"].split()) == 1
+    rotated = await api.call("POST", f"/webhooks/{webhook}/rotate-secret", role="admin")
+    both = await delivered()
+    for secret in (created["secret"], rotated["secret"]):
+        assert in_python(secret, both.headers, both.body.decode())["data"]["webhookId"] == webhook
+    refused = in_python(rotated["secret"], first.headers, first.body.decode())
+    assert refused == "WebhookVerificationError"
+    api.clock.advance(24 * 3600)
+    assert len((await delivered()).headers["webhook-signature"].split()) == 1
