@@ -26,7 +26,7 @@ from stats_service.entrypoints.api.schemas import encode
 from stats_service.entrypoints.api.statistics import EXAMPLES, statistics_router
 from stats_service.entrypoints.api.tracking import tracking_router
 from stats_service.entrypoints.errors import STATUSES
-from stats_service.metrics import CLICKS, FOLLOWED
+from stats_service.metrics import ANSWERS, CLICKS, FOLLOWED
 from stats_service.settings import ApiSettings
 
 
@@ -65,6 +65,7 @@ def build_api(wiring: ApiWiring) -> FastAPI:
         pause=asyncio.sleep,
         encode=encode,
         cache_bytes=settings.answers_cached_bytes,
+        told=lambda result: ANSWERS.labels(result=result).inc(),
     )
     follow = partial(
         follow_link,

@@ -37,6 +37,11 @@ FOLLOWED = Counter(
     "whose execution was not heard of (not_known).",
     ["result"],
 )
+ANSWERS = Counter(
+    "campaigns_stats_answers_total",
+    "Answers of the statistics that were looked for, whoever shared them: kept, made.",
+    ["result"],
+)
 ANNOUNCED = Counter("campaigns_stats_announced_total", "Announcements of a campaign's statistics.")
 RECONCILED = Counter(
     "campaigns_stats_reconciled_campaigns_total",

@@ -41,7 +41,7 @@ def asking(books: Any, transactions: Any) -> Ask:
     """Asks the use case on these parts."""
     get = GetStatistics(
         books=books, transactions=transactions, clock=FixedClock(NOW), pause=pause, encode=encode,
-        cache_bytes=2**20,
+        cache_bytes=2**20, told=lambda _: None,
     )  # fmt: skip
 
     async def ask(period: str = "all", metrics: str = "all", zone: str = "UTC") -> Any:

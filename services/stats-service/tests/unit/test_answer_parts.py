@@ -3,6 +3,8 @@
 import pytest
 from stats_service.domain.answer import (
     MEASUREMENT,
+    Reach,
+    SureReach,
     cost,
     errors,
     overview,
@@ -66,8 +68,8 @@ def test_the_audiences_segments_come_in_its_order_then_others_with_numbers() -> 
         ("z", "Premium Users"), ("a", "a"), ("gone", "Gone"),
     ]  # fmt: skip
     first, second, _ = found
-    assert (first.sent, first.delivered, first.click_rate, first.conversion_rate) == (2000, 1900, 15.0, 8.5)
-    assert (second.sent, second.click_rate) == (0, 0)
+    assert first.performance == Reach(2000, 1900, 15.0, 8.5)
+    assert second.performance == Reach(0, 0, 0, 0)
 
 
 def test_variations_come_in_the_campaigns_order_and_only_those_with_numbers_beside_them() -> None:
@@ -81,9 +83,8 @@ def test_variations_come_in_the_campaigns_order_and_only_those_with_numbers_besi
     assert [(one.message_id, one.variation_id) for one in found] == [
         ("b", "v2"), ("b", "v1"), ("a", None), ("a", "gone"), ("old", None),
     ]  # fmt: skip
-    assert (found[0].conversion_rate, found[0].interval) == (10.1, (6.2, 16.0))
-    assert (found[0].click_rate, found[0].click_interval) == (0, (0, 2.5))
-    assert found[1].interval == found[1].click_interval == (0, 100)
+    assert found[0].performance == SureReach(148, 0, 0, 10.1, (6.2, 16.0), (0, 2.5))
+    assert found[1].performance == SureReach(0, 0, 0, 0, (0, 100), (0, 100))
 
 
 def test_a_messages_own_text_is_shown_beside_its_variations_once_it_has_numbers() -> None:

@@ -204,7 +204,7 @@ def ask(books: Any, now: datetime, period: str, zone: str, metrics: str) -> Json
 
     get = GetStatistics(
         books=books, transactions=InMemoryTransactions(), clock=FixedClock(now), pause=pause, encode=encode,
-        cache_bytes=0,
+        cache_bytes=0, told=lambda _: None,
     )  # fmt: skip
     asked = Asked("camp_1", "acme", question(Period(period), metrics, zone))
     body = json.loads(asyncio.run(get(asked, deleted_too=False)))

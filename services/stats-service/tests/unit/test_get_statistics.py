@@ -35,6 +35,7 @@ class World:
     waited: float = 0
     encoded: int = 0
     appears_after: float | None = None
+    told: list[str] = field(default_factory=list)
     get: GetStatistics = field(init=False)
 
     def __post_init__(self) -> None:
@@ -45,6 +46,7 @@ class World:
             pause=self.pause,
             encode=self.encode,
             cache_bytes=self.cache_bytes,
+            told=self.told.append,
         )
 
     def encode(self, answer: Answer) -> bytes:
@@ -138,6 +140,7 @@ async def test_what_did_not_change_is_answered_from_memory(world: World) -> None
         for _ in range(3):
             assert await world.sent(period=str(period)) == 3
     assert world.encoded == len(Period)
+    assert world.told == ["made", "kept", "kept"] * len(Period)
 
 
 async def test_a_changed_number_is_seen_at_once(world: World) -> None:

@@ -37,7 +37,10 @@ class Asked(NamedTuple):
 
 
 class GetStatistics:
-    """Statistics of campaigns as bytes: `encode` makes them. Answers of `cache_bytes` are kept."""
+    """Statistics of campaigns as bytes: `encode` makes them. Answers of `cache_bytes` are kept.
+
+    `told` hears of each answer that was looked for whether it was `kept` or `made`.
+    """
 
     def __init__(
         self,
@@ -48,12 +51,14 @@ class GetStatistics:
         pause: Pause,
         encode: Callable[[Answer], bytes],
         cache_bytes: int,
+        told: Callable[[str], None],
     ) -> None:
         self._books = books
         self._transactions = transactions
         self._clock = clock
         self._pause = pause
         self._encode = encode
+        self._told = told
         self._cache = AnswerCache(cache_bytes)
         self._find = SharedRuns(self._find_one)
 
@@ -83,6 +88,7 @@ class GetStatistics:
             return None
         kept = self._cache.get(asked)
         if kept is not None and kept.stamp == stamp and kept.present == at and await self._named(kept):
+            self._told("kept")
             return kept
 
         async def read(tx: Tx) -> Made | None:
@@ -97,6 +103,7 @@ class GetStatistics:
         fresh = await self._transactions.run(read)
         if fresh is not None:
             self._cache.put(asked, fresh)
+            self._told("made")
         return fresh
 
     async def _named(self, kept: Made) -> bool:

@@ -72,13 +72,16 @@ class _Reading:
         self.question = question
         self._tx = tx
         self._books = books
+        self._ever: dict[Kind, Mapping[Line, Counts]] = {}
         self._limits = None
         if question.period is not Period.ALL:
             self._limits = buckets(question.period, question.zone, now)
 
     async def ever(self, kind: Kind) -> Mapping[Line, Counts]:
         """What the lines of a kind counted, ever."""
-        return await self._books.totals(self._tx, self.stamp, kind)
+        if kind not in self._ever:
+            self._ever[kind] = await self._books.totals(self._tx, self.stamp, kind)
+        return self._ever[kind]
 
     async def lines(self, kind: Kind) -> Mapping[Line, Counts]:
         """What the lines of a kind counted in the period."""

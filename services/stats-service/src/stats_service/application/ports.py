@@ -156,14 +156,6 @@ class Links(Protocol):
         ...
 
 
-class TotalsReader(Protocol):
-    """Reads numbers for answers."""
-
-    async def totals(self, campaign: str) -> Mapping[str, int]:
-        """The totals of the whole campaign, by metric; absent means 0."""
-        ...
-
-
 class Pause(Protocol):
     """Lets time pass."""
 

@@ -56,11 +56,9 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True)
-class SegmentNumbers:
-    """What came of the messages to a segment's contacts."""
+class Reach:
+    """Messages to some contacts, and what came of them."""
 
-    segment_id: str
-    name: str
     sent: int
     delivered: int
     click_rate: float
@@ -68,20 +66,29 @@ class SegmentNumbers:
 
 
 @dataclass(frozen=True, slots=True)
-class VariationNumbers:
-    """What came of a message's variation (None: its own text).
+class SegmentNumbers:
+    """Of a segment's contacts."""
 
-    The intervals are of the rates: where they lie with 95 % confidence, in percent.
-    """
+    segment_id: str
+    name: str
+    performance: Reach
+
+
+@dataclass(frozen=True, slots=True)
+class SureReach(Reach):
+    """The same, and where its rates lie with 95 % confidence, in percent: conversions, and clicks."""
+
+    interval: tuple[float, float]
+    click_interval: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class VariationNumbers:
+    """Of a message's variation (None: its own text)."""
 
     message_id: str
     variation_id: str | None
-    sent: int
-    delivered: int
-    click_rate: float
-    conversion_rate: float
-    interval: tuple[float, float]
-    click_interval: tuple[float, float]
+    performance: SureReach
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,16 +156,8 @@ def segments(
     counted = {line.first: counts for line, counts in lines.items() if _any(counts)}
     others = sorted(counted.keys() - set(audience))
     return [
-        SegmentNumbers(
-            segment,
-            names.get(segment) or segment,
-            sent=shown(counts, Metric.SENT),
-            delivered=shown(counts, Metric.DELIVERED),
-            click_rate=percent(counts, Metric.CLICKED),
-            conversion_rate=percent(counts, Metric.CONVERTED),
-        )
+        SegmentNumbers(segment, names.get(segment) or segment, Reach(*_reach(counted.get(segment, {}))))
         for segment in dict.fromkeys((*audience, *others))
-        for counts in (counted.get(segment, {}),)
     ]
 
 
@@ -183,16 +182,13 @@ def variations(
 
 
 def _variation(line: Line, counts: Counts) -> VariationNumbers:
-    return VariationNumbers(
-        line.first,
-        line.second or None,
-        sent=shown(counts, Metric.SENT),
-        delivered=shown(counts, Metric.DELIVERED),
-        click_rate=percent(counts, Metric.CLICKED),
-        conversion_rate=percent(counts, Metric.CONVERTED),
-        interval=_interval(counts, Metric.CONVERTED),
-        click_interval=_interval(counts, Metric.CLICKED),
-    )
+    intervals = (_interval(counts, Metric.CONVERTED), _interval(counts, Metric.CLICKED))
+    return VariationNumbers(line.first, line.second or None, SureReach(*_reach(counts), *intervals))
+
+
+def _reach(counts: Counts) -> tuple[int, int, float, float]:
+    sent, delivered = shown(counts, Metric.SENT), shown(counts, Metric.DELIVERED)
+    return sent, delivered, percent(counts, Metric.CLICKED), percent(counts, Metric.CONVERTED)
 
 
 def errors(lines: Mapping[Line, Counts]) -> list[ErrorNumbers]:

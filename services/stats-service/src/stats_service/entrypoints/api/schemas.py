@@ -1,12 +1,12 @@
 """The answers of the statistics API. What each number means in full: the service's README."""
 
-from dataclasses import asdict
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 from service_kit.api.envelope import ResponseModel, Success
 
 from stats_service.application.make_answer import Answer
+from stats_service.domain.question import Part
 
 Word = Literal["measured", "inferred", "reported", "calculated"]
 PART = "Absent when `metrics` asks for other parts."
@@ -141,26 +141,12 @@ class StatisticsOut(ResponseModel):
     measurement: MeasurementOut
 
 
+StatisticsAnswer = Success[StatisticsOut]
+
+
 def encode(answer: Answer) -> bytes:
-    """The answer as it is sent: the parts that it has, and in each all that was asked for."""
-    data: dict[str, Any] = {"overview": answer.overview, "measurement": answer.measurement}
-    for name in ("performance", "cost"):
-        if (part := getattr(answer, name)) is not None:
-            data[name] = asdict(part)
-    for name in ("timeline", "errors"):
-        if (rows := getattr(answer, name)) is not None:
-            data[name] = [asdict(row) for row in rows]
-    if answer.segments is not None:
-        data["segments"] = [_nested(asdict(row), "segment_id", "name") for row in answer.segments]
-    if answer.variations is not None:
-        data["variations"] = [_nested(asdict(row), "message_id", "variation_id") for row in answer.variations]
-    if answer.overview is None:
-        del data["overview"]
-    body = Success[StatisticsOut](success=True, data=StatisticsOut.model_validate(data))
-    return body.model_dump_json(by_alias=True, exclude_unset=True).encode()
-
-
-def _nested(row: dict[str, Any], *names: str) -> dict[str, Any]:
-    """`names` beside `performance`, which has the rest."""
-    outer = {name: row.pop(name) for name in names}
-    return {**outer, "performance": row}
+    """The answer as it is sent: the parts that it has, and of the overview what was asked for."""
+    data = StatisticsOut.model_validate(answer, from_attributes=True)
+    absent = {part.value for part in Part if getattr(answer, part) is None}
+    body = StatisticsAnswer(success=True, data=data)
+    return body.model_dump_json(by_alias=True, exclude_unset=True, exclude={"data": absent}).encode()
