@@ -20,6 +20,9 @@ SECRET = "a-secret-of-the-tests-that-is-long-enough"
 CAMPAIGN = "camp_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 PATH = f"/api/v1/campaigns/{CAMPAIGN}/statistics"
 
+MINUTE = 29_000_000
+"""2025-02-19T21:20Z, when the messages were sent."""
+
 Token = Callable[..., dict[str, str]]
 
 
@@ -133,6 +136,43 @@ async def test_a_viewer_sees_what_was_folded(
     [variation] = data["variations"]
     assert (variation["messageId"], variation["variationId"]) == ("msg_1", None)
     assert variation["performance"]["sent"] == 3
+
+
+async def test_what_people_did_is_shown_for_their_segments_and_variation_in_the_hour_when_they_did_it(
+    client: httpx.AsyncClient, wiring: ApiWiring, token: Token, events: Any
+) -> None:
+    sent_at = datetime.fromtimestamp(MINUTE * 60, UTC)
+    row = {"minute": MINUTE, "messageId": "msg_1", "variationId": "var_1", "status": "successful", "count": 2,
+           "segments": [0], "contactIds": ["ada", "bob"]}  # fmt: skip
+    window = events.window(4, campaign_id=CAMPAIGN, segment_ids=["seg_a"])
+    clicks = [
+        events.clicked(
+            "ada", campaign_id=CAMPAIGN, clicked_at=sent_at + timedelta(hours=later), event_id=f"c{later}"
+        )
+        for later in (30, 1)
+    ]
+    bought = events.converted(
+        "conv_1", "ada", campaign_id=CAMPAIGN, converted_at=sent_at + timedelta(hours=40), value=12.3456
+    )
+    bodies = [
+        bought, *clicks, events.changed(window, "data.tally", [row]), events.settings(0.25),
+        events.segment("Premium Users"),
+    ]  # fmt: skip
+    await fold_all(wiring, bodies, first=4)
+    data = (await client.get(f"{PATH}?timezone=Asia/Kolkata", headers=token())).json()["data"]
+    overview = data["overview"]
+    assert [overview[name] for name in ("read", "clicked", "clickedTotal", "converted", "convertedTotal")] == [
+        1, 1, 2, 1, 1,
+    ]  # fmt: skip
+    assert (overview["revenue"], overview["revenueByCurrency"]) == (12.3456, {"EUR": 12.3456})
+    [segment] = data["segments"]
+    assert (segment["segmentId"], segment["name"]) == ("seg_a", "Premium Users")
+    assert segment["performance"] == {"sent": 2, "delivered": 2, "clickRate": 50, "conversionRate": 50}
+    mine = next(one for one in data["variations"] if one["variationId"] == "var_1")
+    assert mine["performance"]["interval"] == [9.5, 90.5]
+    # In India it was ten to three on the 20th when they were sent.
+    days = {day["date"]: (day["sent"], day["clicked"], day["revenue"]) for day in data["timeline"]}
+    assert (days["2025-02-20"], days["2025-02-21"]) == ((4, 1, 0), (0, 0, 12.3456))
 
 
 async def test_what_is_folded_is_seen_by_the_next_who_asks(
