@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from contracts.ids import created_at, new_id
 from service_kit.testing.fakes import FixedClock, InMemoryTransactions
-from stats_service.application.answer_cache import AnswerCache, Made
+from stats_service.application.answer_cache import OWN_BYTES, AnswerCache, Made
 from stats_service.application.get_statistics import Asked, GetStatistics
 from stats_service.application.make_answer import Answer
 from stats_service.domain.dimensions import ALL, Kind, Line
@@ -201,7 +201,7 @@ async def test_many_who_ask_at_once_cost_one_answer(world: World) -> None:
 
 
 async def test_answers_that_are_too_many_are_made_again(books: Any) -> None:
-    world = World(books, FixedClock(NOON), cache_bytes=3_000)
+    world = World(books, FixedClock(NOON), cache_bytes=8_000)
     books.know(CAMPAIGN)
     zones = ["UTC", "Asia/Tokyo", "Europe/Berlin", "Asia/Kolkata"]
     for zone in zones * 2:
@@ -212,20 +212,30 @@ async def test_answers_that_are_too_many_are_made_again(books: Any) -> None:
 
 
 def test_the_least_used_answers_go_first_and_the_bytes_stay_within_the_limit(books: Any) -> None:
-    cache, stamp = AnswerCache(100), books.know(CAMPAIGN)
+    cache, stamp = AnswerCache(100_000), books.know(CAMPAIGN)
 
     def made(size: int) -> Made:
-        return Made(bytes(size), stamp, 0, (), {})
+        return Made(bytes(size - OWN_BYTES), stamp, 0, (), {})
+
+    def kept(keys: str) -> str:
+        return "".join(key for key in keys if cache.get(key))
 
     for key in "abc":
-        cache.put(key, made(30))
+        cache.put(key, made(30_000))
     assert cache.get("a") is not None
-    cache.put("d", made(30))
-    assert [key for key in "abcd" if cache.get(key)] == ["a", "c", "d"]
-    cache.put("d", made(40))
-    assert [key for key in "acd" if cache.get(key)] == ["a", "c", "d"]
-    cache.put("e", made(101))
-    cache.put("a", made(101))
-    assert [key for key in "acde" if cache.get(key)] == ["c", "d"], "what is too large is not kept at all"
-    cache.put("f", made(100))
-    assert [key for key in "cdf" if cache.get(key)] == ["f"]
+    cache.put("d", made(30_000))
+    assert kept("abcd") == "acd"
+    cache.put("d", made(40_000))
+    assert kept("acd") == "acd"
+    cache.put("e", made(100_001))
+    cache.put("a", made(100_001))
+    assert kept("acde") == "cd", "what is too large is not kept at all"
+    cache.put("f", made(100_000))
+    assert kept("cdf") == "f"
+
+
+def test_small_answers_are_not_kept_without_end(books: Any) -> None:
+    cache, stamp = AnswerCache(10 * OWN_BYTES), books.know(CAMPAIGN)
+    for number in range(100):
+        cache.put(number, Made(b"", stamp, 0, (), {}))
+    assert [number for number in range(100) if cache.get(number)] == list(range(90, 100))

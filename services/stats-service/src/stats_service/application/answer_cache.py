@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from stats_service.application.ports_reading import Stamp
 
@@ -20,8 +21,12 @@ class Made:
     """What those are called that are known."""
 
 
+OWN_BYTES: Final = 2_048
+"""What an answer needs beside its body: the question, the stamp, its place."""
+
+
 class AnswerCache:
-    """Keeps at most `most_bytes` of bodies."""
+    """Keeps answers of at most `most_bytes` in all."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
@@ -37,12 +42,17 @@ class AnswerCache:
 
     def put(self, key: Hashable, made: Made) -> None:
         """Keep `made` in the place of the one before; not one that is larger than all may be."""
-        before = self._made.pop(key, None)
-        self._size -= len(before.body) if before else 0
-        if len(made.body) > self._most:
+        self._drop(self._made.pop(key, None))
+        if _size(made) > self._most:
             return
         self._made[key] = made
-        self._size += len(made.body)
+        self._size += _size(made)
         while self._size > self._most:
-            _, gone = self._made.popitem(last=False)
-            self._size -= len(gone.body)
+            self._drop(self._made.popitem(last=False)[1])
+
+    def _drop(self, made: Made | None) -> None:
+        self._size -= _size(made) if made else 0
+
+
+def _size(made: Made) -> int:
+    return len(made.body) + OWN_BYTES
