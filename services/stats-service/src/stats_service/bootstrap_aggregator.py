@@ -13,7 +13,7 @@ from stats_service.adapters.faust_source import FaustSource
 from stats_service.adapters.kafka_log import KafkaLog
 from stats_service.application.announce_statistics import announce_statistics
 from stats_service.application.catch_up import CatchUp
-from stats_service.application.fold_batch import fold_batch
+from stats_service.application.fold_batch import fold_batches
 from stats_service.application.ports import Record
 from stats_service.bootstrap import SERVICE, Wiring
 from stats_service.bootstrap_reconcile import build_reconciliation
@@ -33,7 +33,7 @@ def build_aggregator(wiring: Wiring, progress: Progress) -> tuple[FaustSource, d
 
     aggregator = Aggregator(
         partial(
-            fold_batch,
+            fold_batches,
             transactions=wiring.transactions,
             positions=wiring.positions,
             ledger=wiring.ledger,

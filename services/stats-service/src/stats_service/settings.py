@@ -10,9 +10,9 @@ from service_kit.settings import ServiceSettings
 class Settings(ServiceSettings):
     """See the README for what each is."""
 
-    fold_batch: int = 1_000
+    fold_batch: int = 5_000
     """Messages folded at once, at most."""
-    source_waiting: int = 2_000
+    source_waiting: int = 10_000
     """Messages that may wait between Faust and the fold."""
     catch_up_seconds: float = 5
     """How often positions are compared with the log."""

@@ -1,6 +1,6 @@
 """Failures become waiting, parking, or reading the log; nothing is lost, nothing counts twice."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -10,7 +10,7 @@ import pytest
 from service_kit.errors import Retryable
 from service_kit.kafka.consumer import RetryPolicy
 from service_kit.testing.fakes import FixedClock, InMemoryTransactions
-from stats_service.application.fold_batch import Batch, Folded, fold_batch
+from stats_service.application.fold_batch import Batch, Folded, fold_batches
 from stats_service.application.ports import LogAway, Partition, PositionMoved, Record
 from stats_service.domain.facts import WindowRecorded
 from stats_service.entrypoints.aggregator import Aggregator, Progress
@@ -28,7 +28,7 @@ class Rig:
         self.folds = 0
         self.before_fold: Callable[[Batch], None] = lambda _batch: None
         self._fold = partial(
-            fold_batch, transactions=InMemoryTransactions(), positions=stats, ledger=stats, attribution=WEEK
+            fold_batches, transactions=InMemoryTransactions(), positions=stats, ledger=stats, attribution=WEEK
         )
         self.aggregator = Aggregator(
             self.fold,
@@ -40,10 +40,11 @@ class Rig:
             progress=Progress(),
         )
 
-    async def fold(self, batch: Batch) -> Folded:
+    async def fold(self, batches: Sequence[Batch]) -> Folded:
         self.folds += 1
-        self.before_fold(batch)
-        return await self._fold(batch)
+        for batch in batches:
+            self.before_fold(batch)
+        return await self._fold(batches)
 
     async def park(self, record: Record, reason: str) -> None:
         self.parked.append((record.offset, reason))
@@ -228,3 +229,53 @@ async def test_what_is_too_much_for_one_transaction_is_folded_in_several(
     assert (await stats.totals("camp_1"))["sent"] == 40
     assert stats.offsets[partition] == 39
     assert rig.parked == []
+
+
+def elsewhere(made: list[Record]) -> dict[Partition, list[Record]]:
+    """The same records on another partition."""
+    return {
+        Partition("execution-events", 1): [replace(r, topic="execution-events", partition=1) for r in made]
+    }
+
+
+async def test_several_partitions_are_folded_at_once(
+    rig: Rig, stats: Any, events: Any, records: Any, partition: Partition
+) -> None:
+    other = elsewhere(records([events.planned(3)]))
+    folds = []
+    for first in (0, 2):
+        groups = {partition: records([events.window(first), events.window(first + 1)], first=first)} | other
+        await rig.aggregator.take_all(groups)
+        folds.append(rig.folds)
+    totals = await stats.totals("camp_1")
+    assert (totals["sent"], totals["tasksTotal"]) == (4, 3)
+    assert stats.offsets == {partition: 3, Partition("execution-events", 1): 0}
+    assert folds == [3, 4]  # each alone while there are no positions yet
+
+
+async def test_what_is_odd_about_one_partition_is_settled_alone_and_nothing_is_lost_or_told_twice(
+    rig: Rig, stats: Any, topics_log: Any, events: Any, records: Any, partition: Partition
+) -> None:
+    everything = records([events.window(number) for number in range(6)])
+    topics_log.kept[partition] = everything
+    odd = [b"{", events.clicked(org="evil"), events.clicked(clicked_at=NOW + timedelta(days=2))]
+    other = elsewhere(records([events.created(), *odd, events.planned(3)]))
+    await rig.aggregator.take_all({partition: everything[:2]} | other)
+    await rig.aggregator.take_all({partition: everything[4:]})
+    totals = await stats.totals("camp_1")
+    assert (totals["sent"], totals["tasksTotal"]) == (6, 3)
+    assert sorted(rig.parked) == [(1, rig.parked[0][1]), (2, "foreign"), (3, "future")]
+
+
+async def test_what_is_too_much_at_once_for_several_partitions_is_folded_in_smaller_parts(
+    rig: Rig, stats: Any, events: Any, records: Any, partition: Partition
+) -> None:
+    def only_so_many(batch: Batch) -> None:
+        if len(batch.facts) > 5:
+            raise TimeoutError
+
+    rig.before_fold = only_so_many
+    other = elsewhere(records([events.planned(3)]))
+    await rig.aggregator.take_all({partition: records([events.window(n) for n in range(40)])} | other)
+    totals = await stats.totals("camp_1")
+    assert (totals["sent"], totals["tasksTotal"], rig.parked) == (40, 3, [])

@@ -9,7 +9,7 @@ import pytest
 from service_kit.kafka.consumer import RetryPolicy
 from service_kit.testing.fakes import FixedClock, InMemoryTransactions
 from stats_service.application.catch_up import CatchUp, Look
-from stats_service.application.fold_batch import fold_batch
+from stats_service.application.fold_batch import fold_batches
 from stats_service.application.ports import Partition
 from stats_service.entrypoints.aggregator import Aggregator, Progress
 from stats_service.entrypoints.parts import SourceHangs, catch_up_for_ever
@@ -26,7 +26,7 @@ async def never_park(record: object, reason: str) -> None:
 def catch_up(stats: Any, topics_log: Any) -> CatchUp:
     transactions = InMemoryTransactions()
     aggregator = Aggregator(
-        partial(fold_batch, transactions=transactions, positions=stats, ledger=stats, attribution=WEEK),
+        partial(fold_batches, transactions=transactions, positions=stats, ledger=stats, attribution=WEEK),
         positions=stats,
         topics_log=topics_log,
         park=never_park,

@@ -27,6 +27,8 @@ log = get_logger()
 
 
 STOP_SECONDS = 3
+TAKEN_BYTES = 8_000_000
+WAITING_BYTES = 32_000_000
 
 
 class LeavableThread(WorkerThread):
@@ -59,6 +61,9 @@ class FaustSource:
         self._brokers = [f"kafka://{server.strip()}" for server in bootstrap_servers.split(",")]
         self._group = group
         self._queue: asyncio.Queue[Any] = asyncio.Queue(maxsize=waiting)
+        self._bytes = 0
+        self._room = asyncio.Event()
+        self._room.set()
         self._retry_seconds = retry_seconds
         self._heard = monotonic()
         self.started = asyncio.Event()
@@ -89,10 +94,18 @@ class FaustSource:
             await asyncio.sleep(self._retry_seconds)
 
     async def take(self, most: int) -> list[Any]:
-        """The next messages in order of arrival, at least one, at most `most`: what is there."""
+        """The next messages in order of arrival, at least one, at most `most`: what is there.
+
+        And not much more than `TAKEN_BYTES` of them: they go into one transaction.
+        """
         events = [await self._queue.get()]
-        while len(events) < most and not self._queue.empty():
+        size = _size(events[0])
+        while len(events) < most and size < TAKEN_BYTES and not self._queue.empty():
             events.append(self._queue.get_nowait())
+            size += _size(events[-1])
+        self._bytes -= size
+        if self._bytes < WAITING_BYTES:
+            self._room.set()
         return events
 
     @staticmethod
@@ -131,12 +144,20 @@ class FaustSource:
 
         async def enqueue(stream: Any) -> None:
             async for event in stream.noack().events():
+                await self._room.wait()
                 await self._queue.put(event)
+                self._bytes += _size(event)
+                if self._bytes >= WAITING_BYTES:
+                    self._room.clear()
                 self._heard = monotonic()
 
         topic = app.topic(*self._topics, key_type=bytes, value_type=bytes)
         app.agent(topic, name="enqueue", concurrency=1)(enqueue)
         return app
+
+
+def _size(event: Any) -> int:
+    return len(event.message.value or b"")
 
 
 async def _stop(app: Any) -> None:

@@ -1,4 +1,4 @@
-"""Fold a batch of one partition into the numbers, in one transaction with the position."""
+"""Fold batches of partitions into the numbers, in one transaction with the positions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,30 +56,45 @@ async def fold_batch(
     ledger: Ledger,
     attribution: timedelta,
 ) -> Folded:
-    """Count what lies beyond the stored position and move it to the end of the batch.
+    """Fold one batch, see `fold_batches`."""
+    return await fold_batches(
+        [batch], transactions=transactions, positions=positions, ledger=ledger, attribution=attribution
+    )
 
-    `attribution` is how long after a message, or a click, a conversion counts as brought about by it.
 
-    A batch that was folded before, by anybody, changes nothing. Raises PositionMoved when the position
-    is not where the batch could go on, or moves meanwhile; ForeignFacts, and then nothing was counted.
+async def fold_batches(
+    batches: Sequence[Batch],
+    *,
+    transactions: Transactions,
+    positions: Positions,
+    ledger: Ledger,
+    attribution: timedelta,
+) -> Folded:
+    """Count what lies beyond the stored positions and move them to the ends of the batches, all or nothing.
+
+    `batches` are of different partitions. `attribution` is how long after a message, or a click, a conversion
+    counts as brought about by it. A batch that was folded before, by anybody, changes nothing. Raises
+    PositionMoved when a position is not where its batch could go on, or moves meanwhile; ForeignFacts, and
+    then nothing was counted.
     """
 
     async def work(tx: Tx) -> Folded:
-        stored = await positions.read_in(tx, batch.partition)
-        if stored >= batch.last:
-            return Folded(duplicates=len(batch.facts))
-        if stored < batch.first - 1:
-            raise PositionMoved("the position is before the batch")
-        fresh = [item for item in batch.facts if item[0] > stored]
+        stored = {batch.partition: await positions.read_in(tx, batch.partition) for batch in batches}
+        for batch in batches:
+            if stored[batch.partition] < batch.first - 1:
+                raise PositionMoved("the position is before the batch")
+        fresh = [item for batch in batches for item in batch.facts if item[0] > stored[batch.partition]]
         facts = [fact for _, fact in fresh]
         known = await ledger.known(tx, names_in(facts))
         changes = fold(facts, known, window_ms=attribution // timedelta(milliseconds=1))
         if changes.foreign:
             raise ForeignFacts([fresh[place][0] for place in changes.foreign])
         await ledger.apply(tx, known, changes)
-        await positions.move(tx, batch.partition, before=stored, after=batch.last)
+        for partition, last in ((batch.partition, batch.last) for batch in batches):
+            if stored[partition] < last:
+                await positions.move(tx, partition, before=stored[partition], after=last)
         results = changes.results
-        duplicates = results[Result.DUPLICATE] + len(batch.facts) - len(facts)
-        return Folded(results[Result.COUNTED], duplicates, results[Result.DROPPED])
+        replayed = sum(len(batch.facts) for batch in batches) - len(facts)
+        return Folded(results[Result.COUNTED], results[Result.DUPLICATE] + replayed, results[Result.DROPPED])
 
     return await transactions.run(work)

@@ -9,13 +9,11 @@ repeats, and repeating changes nothing.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import monotonic, perf_counter
 from typing import Protocol
 
 from aiokafka.errors import KafkaError
-from contracts.envelope import ContractError
 from service_kit.clock import Clock
 from service_kit.errors import Retryable
 from service_kit.kafka.consumer import RetryPolicy
@@ -24,15 +22,13 @@ from service_kit.mongo.client import is_unavailable
 
 from stats_service.application.fold_batch import Batch, Folded, ForeignFacts
 from stats_service.application.ports import Log, Partition, Positions, Record
-from stats_service.application.read_fact import read_fact
-from stats_service.domain.facts import Fact, WindowRecorded
-from stats_service.domain.odd import is_of_the_future
+from stats_service.entrypoints.reading import batches_of, read, recorded, runs
 from stats_service.metrics import DROPPED, FACTS, FOLD_SECONDS, FRESHNESS, GAPS, LOST
 
 log = get_logger()
 
 
-MOST_AT_ONCE = 1_000
+MOST_AT_ONCE = 5_000
 """Records in a transaction."""
 
 
@@ -74,7 +70,7 @@ class Aggregator:
 
     def __init__(
         self,
-        fold: Callable[[Batch], Awaitable[Folded]],
+        fold: Callable[[Sequence[Batch]], Awaitable[Folded]],
         *,
         positions: Positions,
         topics_log: Log,
@@ -92,6 +88,31 @@ class Aggregator:
         self._progress = progress
         self._one_at_a_time = asyncio.Lock()
         self._most = MOST_AT_ONCE
+
+    async def take_all(self, groups: Mapping[Partition, Sequence[Record]]) -> None:
+        """Bring the records of several partitions to their ends: at once if nothing is odd about them."""
+        if not await self._together(groups):
+            for partition, records in groups.items():
+                await self.take(partition, records)
+
+    async def _together(self, groups: Mapping[Partition, Sequence[Record]]) -> bool:
+        """Fold all of `groups` in one transaction; whether that went well. Else nothing has happened."""
+        number = sum(map(len, groups.values()))
+        async with self._one_at_a_time:
+            self._progress.beat()
+            started = perf_counter()
+            batches = batches_of(groups) if number <= self._most else None
+            if batches is None:
+                return False
+            try:
+                folded = await self._fold(batches)
+            except Exception as error:
+                log.info("batch.each_alone", partitions=len(batches), reason=type(error).__name__)
+                self._was_it_too_much(number, error)
+                return False
+            self._it_was_not_too_much()
+            self._told(batches, folded, perf_counter() - started)
+            return True
 
     async def take(self, partition: Partition, records: Sequence[Record]) -> None:
         """Bring `records` (ascending offsets) to their end, however long that takes."""
@@ -120,7 +141,7 @@ class Aggregator:
                 pause = min(pause * 2, self._retry.most_seconds)
 
     async def _take(self, partition: Partition, records: Sequence[Record]) -> None:
-        for run in _runs(records):
+        for run in runs(records):
             position = await self._bridge(partition, run[0].offset)
             fresh = [record for record in run if record.offset > position]
             FACTS.labels(result="duplicate").inc(len(run) - len(fresh))
@@ -141,7 +162,7 @@ class Aggregator:
             start = piece[-1].offset + 1
         if start < stop:
             self._note_lost(partition, stop - start)
-            await self._fold(Batch(partition, start, stop - 1, ()))
+            await self._fold([Batch(partition, start, stop - 1, ())])
         return stop - 1
 
     @staticmethod
@@ -162,25 +183,23 @@ class Aggregator:
             try:
                 await self._store_at_once(partition, some, first=first)
             except Exception as error:
-                if _is_out_of_time(error):
-                    self._most = max(1, len(some) // 2)
+                self._was_it_too_much(len(some), error)
                 raise
-            self._most = min(self._most + self._most // 8 + 1, MOST_AT_ONCE)
+            self._it_was_not_too_much()
             at += len(some)
             first = some[-1].offset + 1
 
+    def _was_it_too_much(self, records: int, error: Exception) -> None:
+        if _is_out_of_time(error):
+            self._most = max(1, records // 2)
+
+    def _it_was_not_too_much(self) -> None:
+        self._most = min(self._most + self._most // 8 + 1, MOST_AT_ONCE)
+
     async def _store_at_once(self, partition: Partition, records: Sequence[Record], *, first: int) -> None:
-        facts: list[tuple[int, Fact]] = []
-        for record in records:
-            try:
-                fact = read_fact(record.value)
-            except ContractError as error:
-                await self._give_up(record, "unreadable", f"{type(error).__name__}: {error}")
-                continue
-            if fact is not None and is_of_the_future(fact, record.at_ms):
-                await self._give_up(record, "future", "future")
-            elif fact is not None:
-                facts.append((record.offset, fact))
+        facts, refused = read(records)
+        for record, kind, reason in refused:
+            await self._give_up(record, kind, reason)
         batch = Batch(partition, first, records[-1].offset, facts)
         await self._settle(batch, {record.offset: record for record in records})
 
@@ -210,7 +229,7 @@ class Aggregator:
         started = perf_counter()
         for attempt in range(1, self._retry.max_attempts + 1):
             try:
-                folded = await self._fold(batch)
+                folded = await self._fold([batch])
             except ForeignFacts as error:
                 return error
             except Exception as error:
@@ -220,20 +239,20 @@ class Aggregator:
                 log.warning("batch.failed", attempt=attempt, facts=len(batch.facts), exc_info=True)
                 await asyncio.sleep(self._retry.first_seconds)
             else:
-                self._told(batch, folded, perf_counter() - started)
+                self._told([batch], folded, perf_counter() - started)
                 return None
         return last
 
-    def _told(self, batch: Batch, folded: Folded, seconds: float) -> None:
+    def _told(self, batches: Sequence[Batch], folded: Folded, seconds: float) -> None:
         FACTS.labels(result="counted").inc(folded.counted)
-        DROPPED.labels(reason="excess").inc(folded.dropped)
-        if recorded := _recorded(batch):
-            FRESHNESS.observe(max((self._clock.now() - min(recorded)).total_seconds(), 0))
         FACTS.labels(result="duplicate").inc(folded.duplicates)
+        DROPPED.labels(reason="excess").inc(folded.dropped)
+        if times := recorded(batches):
+            FRESHNESS.observe(max((self._clock.now() - min(times)).total_seconds(), 0))
         FOLD_SECONDS.observe(seconds)
         log.info(
-            "batch.folded", topic=batch.partition.topic, partition=batch.partition.number, first=batch.first,
-            last=batch.last, counted=folded.counted, duplicates=folded.duplicates, seconds=round(seconds, 4),
+            "batch.folded", parts=[[*batch.partition, batch.first, batch.last] for batch in batches],
+            counted=folded.counted, duplicates=folded.duplicates, seconds=round(seconds, 4),
         )  # fmt: skip
 
     async def _give_up(self, record: Record, kind: str, reason: str) -> None:
@@ -242,24 +261,3 @@ class Aggregator:
         DROPPED.labels(reason=kind).inc()
         log.error("event.parked", topic=record.topic, partition=record.partition, offset=record.offset,
                   reason=reason)  # fmt: skip
-
-
-def _recorded(batch: Batch) -> list[datetime]:
-    """When the outcomes in `batch` were recorded."""
-    return [
-        fact.recorded_at
-        for _, fact in batch.facts
-        if isinstance(fact, WindowRecorded) and fact.recorded_at is not None
-    ]
-
-
-def _runs(records: Sequence[Record]) -> Iterator[list[Record]]:
-    """`records` cut where offsets do not follow each other; a step back starts a new run too."""
-    run: list[Record] = []
-    for record in records:
-        if run and record.offset != run[-1].offset + 1:
-            yield run
-            run = []
-        run.append(record)
-    if run:
-        yield run

@@ -44,8 +44,7 @@ async def fold_for_ever(source: Source, aggregator: Aggregator, *, most: int) ->
         for event in events:
             record = source.record(event)
             groups.setdefault(Partition(record.topic, record.partition), []).append(record)
-        for partition, records in groups.items():
-            await aggregator.take(partition, records)
+        await aggregator.take_all(groups)
         source.acknowledge(events)
 
 
