@@ -9,35 +9,66 @@ def due(endpoint: str, number: int) -> Due:
     return Due(f"{endpoint}:{number}", endpoint, "c", number)
 
 
-def enter(flight: InFlight, *dues: Due) -> None:
+def enter(flight: InFlight, *dues: Due, now: float = 0) -> None:
     for item in dues:
-        flight.enter(item.key, item.endpoint_id)
+        flight.enter(item.key, item.endpoint_id, now)
 
 
 def test_an_endpoint_of_which_nothing_is_known_gets_no_more_than_its_share():
     flight = InFlight(capacity=100, per_endpoint=3)
     enter(flight, *[due("new", number) for number in range(3)])
-    assert (flight.room, flight.room_at("new"), flight.room_at("other")) == (97, 0, 3)
+    assert (flight.room, flight.room_at("new", 0), flight.room_at("other", 0)) == (97, 0, 3)
 
 
 def test_of_a_fast_endpoint_more_is_taken_ahead_and_of_a_slow_one_not():
     flight = InFlight(capacity=1000, per_endpoint=8)
     for _ in range(20):
-        flight.answered("fast", 0.01)
-        flight.answered("slow", 5)
-    assert (flight.room_at("fast"), flight.room_at("slow")) == (80, 8)
+        flight.answered("fast", 0.01, 0)
+        flight.answered("slow", 5, 0)
+    assert (flight.room_at("fast", 0), flight.room_at("slow", 0)) == (80, 8)
     for _ in range(50):
-        flight.answered("fast", 5)
-    assert flight.room_at("fast") == 8
+        flight.answered("fast", 5, 0)
+    assert flight.room_at("fast", 0) == 8
+
+
+def test_what_was_taken_ahead_takes_no_place_of_a_request_and_has_a_limit_of_its_own():
+    flight = InFlight(capacity=40, per_endpoint=8)
+    for name in ("fast", "too"):
+        flight.answered(name, 0.01, 0)
+    enter(flight, *[due("fast", number) for number in range(48)])
+    assert (flight.room, flight.room_at("too", 0)) == (32, 8)
+    for number in range(48):
+        flight.leave(f"fast:{number}")
+    assert (flight.room, flight.room_at("too", 0), len(flight)) == (40, 80, 0)
+
+
+def test_an_endpoint_that_falls_silent_is_as_slow_as_it_is_silent():
+    flight = InFlight(capacity=1000, per_endpoint=8)
+    flight.answered("e", 0.01, 0)
+    enter(flight, due("e", 1), now=10)
+    assert [flight.room_at("e", now) for now in (10, 10.05, 11)] == [79, 15, 7]
+    flight.answered("e", 0.01, 11)
+    assert flight.room_at("e", 11) == 79
+
+
+def test_many_that_hang_leave_places_for_the_others():
+    flight = InFlight(capacity=100, per_endpoint=8)
+    flight.answered("well", 0.05, 0)
+    for turn in range(40):
+        hanging = f"hanging{turn}"
+        picks = max(0, min(flight.room, flight.room_at(hanging, 5)))
+        enter(flight, *[due(hanging, number) for number in range(picks)])
+    assert flight.room >= 8
+    assert flight.room_at("well", 5) == 16
 
 
 def test_leaving_gives_the_room_back_once():
-    flight = InFlight(capacity=1, per_endpoint=1)
+    flight = InFlight(capacity=4, per_endpoint=1)
     enter(flight, due("e", 1))
-    assert "e:1" in flight and flight.room == 0
+    assert "e:1" in flight and flight.room == 3
     flight.leave("e:1")
     flight.leave("e:1")
-    assert (flight.room, flight.room_at("e"), len(flight)) == (1, 1, 0)
+    assert (flight.room, flight.room_at("e", 0), len(flight)) == (4, 1, 0)
 
 
 def test_a_line_serves_so_many_at_once_and_the_others_in_their_order():

@@ -1,9 +1,9 @@
 """Record what came of many attempts together, and what they say of their endpoints.
 
-Mental model: the deliveries' outcomes first, in one write, each fenced by its claim; then one note per
-endpoint that has something new to say. A crash in between repeats nothing and loses, at most, a count of the
-breaker. Only switching off comes before the record: else a crash could park a delivery and leave its
-endpoint on.
+Mental model: the deliveries' outcomes first, in one write, each fenced by its claim; then, by `note`, one
+note per endpoint that has something new to say. A crash in between repeats nothing and loses, at most, a
+count of the breaker. Only switching off comes before the record: else a crash could park a delivery and leave
+its endpoint on.
 """
 
 from collections.abc import Sequence
@@ -48,12 +48,23 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A result for each that was sent, and what has come due by that; what became of endpoints."""
+    """A result for each that was sent, and what has come due by that; why endpoints were switched off."""
 
     results: list[Result] = field(default_factory=list)
     following: list[Due] = field(default_factory=list)
     disabled: list[DisabledReason] = field(default_factory=list)
-    paused: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What became of endpoints: why some were switched off, and until when others are paused.
+
+    What waits at a paused one is still due. `Deliveries.postpone_all` spares everybody the looks at it, at
+    leisure: nothing depends on it, since who takes looks at the pause.
+    """
+
+    disabled: list[DisabledReason] = field(default_factory=list)
+    paused: dict[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +82,23 @@ class RecordOutcomes:
         recorded = Recorded()
         gone = {item.taken.endpoint.id: item.taken.endpoint for item in sent if item.gone}
         for endpoint in gone.values():
-            await self._disable(endpoint, DisabledReason.GONE, recorded)
+            await self._disable(endpoint, DisabledReason.GONE, recorded.disabled)
         stored = await self.deliveries.record([item.outcome for item in sent])
         recorded.results.extend(_result(item, ok) for item, ok in zip(sent, stored, strict=True))
         for endpoint_id in gone:
             await self.deliveries.settle_all(endpoint_id, Status.PARKED)
-        await self._note(sent, recorded)
         recorded.following.extend(await self._following(sent))
         return recorded
 
-    async def _disable(self, endpoint: Endpoint, reason: DisabledReason, recorded: Recorded) -> None:
+    async def _disable(
+        self, endpoint: Endpoint, reason: DisabledReason, disabled: list[DisabledReason]
+    ) -> None:
         if await self.disable(endpoint, reason):
-            recorded.disabled.append(reason)
+            disabled.append(reason)
 
-    async def _note(self, sent: Sequence[Sent], recorded: Recorded) -> None:
-        now = self.clock.now()
+    async def note(self, sent: Sequence[Sent]) -> Noted:
+        """Note what recorded answers say of their endpoints."""
+        now, noted = self.clock.now(), Noted()
         reports: dict[str, Report] = {}
         known: dict[str, Endpoint] = {}
         for item in sorted(sent, key=lambda item: item.outcome.attempt.at):
@@ -98,22 +111,22 @@ class RecordOutcomes:
                 )
         for endpoint_id, report in reports.items():
             if _is_news(known[endpoint_id], report, now):
-                await self._note_one(endpoint_id, report, now, recorded)
+                await self._note_one(endpoint_id, report, now, noted)
+        return noted
 
-    async def _note_one(self, endpoint_id: str, report: Report, now: datetime, recorded: Recorded) -> None:
+    async def _note_one(self, endpoint_id: str, report: Report, now: datetime, noted: Noted) -> None:
         after = await self.endpoints.note(endpoint_id, report, now=now)
         if after is None or not after.active:
             return
         if report.probe_passed:
             await self.deliveries.release(endpoint_id, now=now)
         if is_failing_for_good(after, rules=self.rules, now=now):
-            await self._disable(after, DisabledReason.FAILING, recorded)
+            await self._disable(after, DisabledReason.FAILING, noted.disabled)
             await self.deliveries.settle_all(endpoint_id, Status.PARKED)
             return
         until = pause_after(after, report, rules=self.rules, now=now)
         if until is not None and await self.endpoints.pause(after, until=until, again=True):
-            await self.deliveries.postpone_all(endpoint_id, until=until)
-            recorded.paused.append(endpoint_id)
+            noted.paused[endpoint_id] = until
 
     async def _following(self, sent: Sequence[Sent]) -> list[Due]:
         """Wake in each lane the one that is next, now that one has ended."""

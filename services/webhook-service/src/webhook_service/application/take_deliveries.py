@@ -27,7 +27,7 @@ LANE_WAIT = timedelta(seconds=30)
 
 @dataclass(slots=True)
 class Taking:
-    """`sends`: to be sent. `waits`: endpoint to the seconds for which its rate allows nothing more.
+    """`sends`: to be sent. `waits`: endpoint to the seconds for which its rate or pause allows nothing more.
 
     `spared`: due, but neither taken nor put off, because of the rate. `settled`: ended or parked.
     """
@@ -58,7 +58,7 @@ class TakeDeliveries:
         on = {key: item for key, item in endpoints.items() if item.active}
         closed = [due for key in queues.keys() - on.keys() for due in queues.pop(key)]
         await self._keep_order(queues, on, now)
-        probes = await self._keep_pauses(queues, on, now)
+        probes = await self._keep_pauses(queues, on, now, taking)
         await self._keep_rates(queues, on, taking)
         wanted = [due.key for queue in queues.values() for due in queue] + [due.key for due in closed]
         claims = await self.deliveries.claim(wanted, now=now, until=now + self.lease)
@@ -98,9 +98,12 @@ class TakeDeliveries:
             await self.deliveries.postpone(keys, now=now, until=until)
 
     async def _keep_pauses(
-        self, queues: dict[str, list[Due]], on: dict[str, Endpoint], now: datetime
+        self, queues: dict[str, list[Due]], on: dict[str, Endpoint], now: datetime, taking: Taking
     ) -> set[str]:
-        """Leave of a paused endpoint nothing in `queues`, after the pause one: which ones are probes."""
+        """Leave of a paused endpoint nothing in `queues`, after the pause one: which ones are probes.
+
+        The rest of what is known of it is not worth a question for a moment.
+        """
         probes: set[str] = set()
         put_off: dict[str, datetime] = {}
         for key in [key for key, queue in queues.items() if queue and on[key].paused_until is not None]:
@@ -117,6 +120,7 @@ class TakeDeliveries:
                 put_off[key] = now + GLANCE
                 rest, queues[key] = queue, []
             await self.deliveries.postpone([due.key for due in rest], now=now, until=put_off[key])
+            taking.waits[key] = min(put_off[key] - now, GLANCE).total_seconds()
         await self._undo_late(put_off, probes, now)
         return probes
 

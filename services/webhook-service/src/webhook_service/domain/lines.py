@@ -2,11 +2,13 @@
 
 Mental model: a taken delivery is in `InFlight` from the claim to the record. Of an endpoint, `per_endpoint`
 are on their way at once; a fast one has more taken ahead of that, as many as it will answer within
-AHEAD_SECONDS, so that it never waits for the database. One that hangs holds `per_endpoint` and nothing more.
+AHEAD_SECONDS, so that it never waits for the database. One that hangs holds `per_endpoint` and nothing more:
+what was taken ahead takes no place of a request, and an endpoint counts as slow as it has been silent. Once
+half of all places are taken, who is silent gets one: else many that hang would hold all of them.
 """
 
 from collections import Counter, defaultdict, deque
-from math import ceil
+from math import ceil, inf
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -14,20 +16,23 @@ T = TypeVar("T")
 AHEAD_SECONDS = 0.1
 """Far below what a lease has to spare."""
 MOST_AHEAD = 256
+SILENT_SECONDS = 1.0
 MEMORY = 0.2
 """The weight of the newest answer in an endpoint's usual time."""
 KEPT_ENDPOINTS = 10_000
 
 
 class InFlight:
-    """Counts what is taken. `seconds`: what an endpoint's answers usually take."""
+    """Counts what is taken. Times are a monotonic clock's, in seconds."""
 
     def __init__(self, *, capacity: int, per_endpoint: int) -> None:
         self._capacity = capacity
         self._per_endpoint = per_endpoint
         self._held: dict[str, str] = {}
         self._endpoints: Counter[str] = Counter()
+        self._ahead = 0
         self._seconds: dict[str, float] = {}
+        self._heard_at: dict[str, float] = {}
 
     def __len__(self) -> int:
         return len(self._held)
@@ -37,21 +42,23 @@ class InFlight:
 
     @property
     def room(self) -> int:
-        """How many more may be taken."""
-        return self._capacity - len(self._held)
+        """How many requests more may be made."""
+        return self._capacity - (len(self._held) - self._ahead)
 
-    def room_at(self, endpoint_id: str) -> int:
+    def room_at(self, endpoint_id: str, now: float) -> int:
         """How many more of this endpoint, apart from the whole."""
-        usual = self._seconds.get(endpoint_id)
-        ahead = 1.0 if usual is None else max(1.0, AHEAD_SECONDS / max(usual, 1e-3))
-        return (
-            min(ceil(self._per_endpoint * ahead), max(MOST_AHEAD, self._per_endpoint))
-            - self._endpoints[endpoint_id]
-        )
+        usual = max(self._seconds.get(endpoint_id, inf), now - self._heard_at.get(endpoint_id, now))
+        if usual > SILENT_SECONDS and self.room <= self._capacity // 2:
+            return 1 - self._endpoints[endpoint_id]
+        ahead = max(1.0, AHEAD_SECONDS / max(usual, 1e-3)) if self._ahead < self._capacity else 1.0
+        most = min(ceil(self._per_endpoint * ahead), max(MOST_AHEAD, self._per_endpoint))
+        return most - self._endpoints[endpoint_id]
 
-    def enter(self, key: str, endpoint_id: str) -> None:
+    def enter(self, key: str, endpoint_id: str, now: float) -> None:
         """It is being taken."""
         self._held[key] = endpoint_id
+        self._heard_at.setdefault(endpoint_id, now)
+        self._ahead += self._endpoints[endpoint_id] >= self._per_endpoint
         self._endpoints[endpoint_id] += 1
 
     def leave(self, key: str) -> None:
@@ -59,15 +66,18 @@ class InFlight:
         endpoint_id = self._held.pop(key, None)
         if endpoint_id is not None:
             self._endpoints[endpoint_id] -= 1
+            self._ahead -= self._endpoints[endpoint_id] >= self._per_endpoint
             if self._endpoints[endpoint_id] <= 0:
-                del self._endpoints[endpoint_id]
+                del self._endpoints[endpoint_id], self._heard_at[endpoint_id]
 
-    def answered(self, endpoint_id: str, seconds: float) -> None:
+    def answered(self, endpoint_id: str, seconds: float, now: float) -> None:
         """An answer of this endpoint took so long."""
         if len(self._seconds) >= KEPT_ENDPOINTS and endpoint_id not in self._seconds:
             self._seconds.clear()  # they are learned again at once
         usual = self._seconds.get(endpoint_id, seconds)
         self._seconds[endpoint_id] = usual + MEMORY * (seconds - usual)
+        if endpoint_id in self._heard_at:
+            self._heard_at[endpoint_id] = now
 
 
 class Lines(Generic[T]):

@@ -1,8 +1,8 @@
 """The deliverer's loop: learn what is due, take as much as may be sent, send side by side, record together.
 
-Mental model: three loops beside each other. `run` takes from the backlog and starts requests; `look` asks the
-database what is due; `record` stores what came back, as many together as have come back meanwhile. A hint
-from Redis lands in the backlog at once.
+Mental model: loops beside each other. `run` takes from the backlog and starts requests; `look` asks the
+database what is due; `record` stores what came back, as many together as have come back meanwhile; `note`
+stores what it says of the endpoints. A hint from Redis lands in the backlog at once.
 """
 
 import asyncio
@@ -22,7 +22,8 @@ from webhook_service.domain.backlog import Backlog
 from webhook_service.domain.delivery import Claim, Due, Status
 from webhook_service.domain.lines import InFlight, Lines
 from webhook_service.entrypoints.looking import Looking
-from webhook_service.metrics import ATTEMPT_SECONDS, ATTEMPTS, DISABLED, FIRST_ATTEMPT_AGE, IN_FLIGHT, PAUSED
+from webhook_service.entrypoints.noting import Noting
+from webhook_service.metrics import ATTEMPT_SECONDS, ATTEMPTS, DISABLED, FIRST_ATTEMPT_AGE, IN_FLIGHT
 
 log = get_logger()
 
@@ -71,6 +72,7 @@ class Deliverer:
         self._sent: list[Sent] = []
         self._stirred, self._came_back = asyncio.Event(), asyncio.Event()
         self._looking = Looking(deliveries, clock=clock, poll_seconds=pace.poll_seconds)
+        self._noting = Noting(record, deliveries, clock=clock, hold=self._hold)
         self._took_at = monotonic()
         self._stopping = False
 
@@ -91,6 +93,7 @@ class Deliverer:
         """Deliver for ever."""
         looking = asyncio.create_task(self._looking.run(self._backlog, self.hear, self._ready), name="look")
         recording = asyncio.create_task(self._record_all(), name="record")
+        noting = asyncio.create_task(self._noting.run(), name="note")
         taking = asyncio.create_task(self._take_all(), name="take")
         try:
             await asyncio.shield(taking)
@@ -100,7 +103,8 @@ class Deliverer:
             self._stirred.set()
             await self._drain(taking)
             recording.cancel()
-            await asyncio.gather(looking, recording, return_exceptions=True)
+            noting.cancel()
+            await asyncio.gather(looking, recording, noting, return_exceptions=True)
 
     async def _take_all(self) -> None:
         """Until stopped, and never in the midst of a round: what it takes must not be forgotten."""
@@ -118,7 +122,7 @@ class Deliverer:
         """Take from the backlog until there is nothing, or no room."""
         while not self._stopping and (picked := self._pick()):
             for due in picked:
-                self._in_flight.enter(due.key, due.endpoint_id)
+                self._in_flight.enter(due.key, due.endpoint_id, monotonic())
             sends: list[Taken] = []
             try:
                 taking = await self._take(picked)
@@ -133,7 +137,7 @@ class Deliverer:
                     if due.key not in taken:
                         self._in_flight.leave(due.key)
             for endpoint_id, seconds in taking.waits.items():
-                self._backlog.hold(endpoint_id, monotonic() + seconds)
+                self._hold(endpoint_id, seconds)
             self._backlog.add(taking.spared)
             for status, count in taking.settled.items():
                 result = Result.PARKED if status is Status.PARKED else Result.ENDED
@@ -141,13 +145,20 @@ class Deliverer:
             for item in sends:
                 self._start(self._lines.join(item.endpoint.id, item))
 
+    def _hold(self, endpoint_id: str, seconds: float) -> None:
+        """Give nothing of the endpoint for so long."""
+        self._backlog.hold(endpoint_id, monotonic() + seconds)
+
     def _ready(self) -> int:
         """How many are known that could be sent now."""
-        return self._backlog.ready(self._in_flight.room_at, monotonic())
+        now = monotonic()
+        return self._backlog.ready(lambda name: self._in_flight.room_at(name, now), now)
 
     def _pick(self) -> list[Due]:
-        room = min(GROUP, self._in_flight.room)
-        picked = self._backlog.pick(room, self._in_flight.room_at, monotonic()) if room > 0 else []
+        room, now = min(GROUP, self._in_flight.room), monotonic()
+        picked = (
+            self._backlog.pick(room, lambda name: self._in_flight.room_at(name, now), now) if room > 0 else []
+        )
         return [due for due in picked if due.key not in self._in_flight]
 
     def _start(self, taken: Taken | None) -> None:
@@ -164,7 +175,7 @@ class Deliverer:
                 self._in_flight.leave(claim.key)  # its lease could end before the answer comes
                 return
             sent = await self._attempt(taken)
-            self._in_flight.answered(taken.endpoint.id, sent.answer.duration_ms / 1000)
+            self._in_flight.answered(taken.endpoint.id, sent.answer.duration_ms / 1000, monotonic())
             self._sent.append(sent)
             self._came_back.set()
         except Exception as error:  # the lease ends, and the delivery is taken again
@@ -194,8 +205,8 @@ class Deliverer:
             for item in sent:
                 self._in_flight.leave(item.outcome.claim.key)
             self._stirred.set()
+        self._noting.tell(sent)
         self.hear(recorded.following)
-        PAUSED.inc(len(recorded.paused))
         for reason in recorded.disabled:
             DISABLED.labels(reason=reason.value).inc()
         for item, result in zip(sent, recorded.results, strict=True):

@@ -85,9 +85,12 @@ class Engine:
         return await self.take(await self.due())
 
     async def send(self, *taken: Taken) -> Recorded:
-        """Attempt them, in this order, and record that."""
+        """Attempt them, in this order, record that, and note what it says."""
         sent: list[Sent] = [await self.attempt(item) for item in taken]
-        return await self.record(sent)
+        recorded = await self.record(sent)
+        for endpoint_id, until in (await self.record.note(sent)).paused.items():
+            await self.deliveries.postpone_all(endpoint_id, until=until)
+        return recorded
 
     async def round(self) -> list[str]:
         """Take what is due, send and record it; the events that were sent."""
