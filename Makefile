@@ -112,7 +112,7 @@ PAUSES := services/execution-service/tests/integration/engine/test_pausing.py::t
 .PHONY: chaos
 chaos: bytecode ## The faults that take minutes, on real parts (ARGS="-k kafka" for some, SEED=7)
 	@$(DEVSTACK) toxiproxy >/dev/null
-	@LIMITER_SCALE=6 WHOLE_NIGHTS=1 CRASH_LOOP=long .venv/bin/pytest -q tests/chaos services/execution-service/tests/integration/engine/test_limiter_processes.py services/execution-service/tests/integration/engine/hours $(PAUSES) $(CRASHES) $(ARGS)
+	@LIMITER_SCALE=6 WHOLE_NIGHTS=1 ISOLATION_ENDPOINTS=1000 CRASH_LOOP=long .venv/bin/pytest -q tests/chaos services/execution-service/tests/integration/engine/test_limiter_processes.py services/execution-service/tests/integration/engine/hours $(PAUSES) services/webhook-service/tests/integration/test_isolation.py $(CRASHES) $(ARGS)
 
 .PHONY: demo
 demo: bytecode ## The main job on real parts, every number compared (KEEP=1 leaves the stack up)
