@@ -45,6 +45,7 @@ CAMPAIGNS = 24
 FEW, MANY, ROUNDS = 1_000, 10_000, 2
 PER_SECOND, FRESH_SECONDS, FRESH_CAMPAIGNS, WINDOW = 5_000, 30.0, 5, 100
 DAYS, CLIENTS, ANSWER_SECONDS = 90, (1, 16), 8.0
+PARTS = ("folding", "memory", "freshness", "answers")
 FOLD_SECONDS, SHOWN_SECONDS = 240, 15
 
 
@@ -75,8 +76,7 @@ class Bench:
         """The parts named."""
         try:
             for part in parts:
-                await {"folding": self.folding, "memory": self.memory, "freshness": self.freshness,
-                       "answers": self.answers}[part]()  # fmt: skip
+                await getattr(self, part)()
                 write(self.found)
         finally:
             await self.topics.close()
@@ -210,7 +210,9 @@ def settings_of(folder: Path) -> StackSettings:
 def main() -> None:
     """A stack, the run, and its end. Exit code 1: a figure is missing or a number is wrong."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the stack ends with this process
-    parts = os.environ.get("ONLY", "folding,memory,freshness,answers").split(",")
+    parts = (os.environ.get("ONLY") or ",".join(PARTS)).split(",")  # make hands on an empty one
+    if not set(parts) <= set(PARTS):
+        raise SystemExit(f"error: ONLY={','.join(parts)}: parts are {', '.join(PARTS)}")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         stack, began, problem = Stack(settings_of(Path(folder)), only=PROGRAMS), perf_counter(), None
         stack.up(say)
