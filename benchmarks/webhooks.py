@@ -179,7 +179,8 @@ class Bench:
         """Of what arrived, from Kafka's producer to the sink. Raises Failed unless each came once to each."""
         arrivals = self.sink.arrivals()
         pairs = {(item.event, item.hook) for item in arrivals}
-        if len(pairs) != len(arrivals) or len(pairs) != len(told) * endpoints:
+        expected = {(event, hook) for event in told for hook in range(endpoints)}
+        if len(pairs) != len(arrivals) or pairs != expected:
             raise Failed(f"{len(arrivals)} arrivals of {len(pairs)} for {len(told)} events")
         return percentiles([item.at - told[item.event] for item in arrivals])
 
