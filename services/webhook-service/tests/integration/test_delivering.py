@@ -1,115 +1,25 @@
 """Event → delivery → subscriber, with a real MongoDB, a real subscriber and the real loop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from service_kit.clock import SystemClock
 from service_kit.errors import AlreadyHandled
-from service_kit.inbox.mongo_inbox import MongoInbox
-from service_kit.mongo.transactions import MongoTransactions
-from service_kit.outbox.mongo_outbox import MongoOutbox
 from service_kit.testing.waiting import eventually
 from standardwebhooks import Webhook
-from webhook_service.adapters.http_client import HttpClient, trusting_the_system
-from webhook_service.adapters.http_sender import HttpSender
-from webhook_service.adapters.mongo_deliveries import MongoDeliveries
-from webhook_service.adapters.mongo_endpoints import MongoEndpoints
-from webhook_service.adapters.targets import NetworkTargets
-from webhook_service.application.attempt_delivery import AttemptDelivery
-from webhook_service.application.disable_endpoint import DisableEndpoint
-from webhook_service.application.fan_out_event import FanOut
-from webhook_service.application.record_outcomes import RecordOutcomes
-from webhook_service.application.take_deliveries import TakeDeliveries
-from webhook_service.domain.delivery import Delivery, Status
-from webhook_service.domain.endpoint import Endpoint, Secret
-from webhook_service.domain.health import BreakerRules
-from webhook_service.entrypoints.deliverer import Deliverer, Pace
-from webhook_service.testing.engine import RULES, OpenSecrets
-from webhook_service.testing.fakes import Allowance, HeardBell
+from webhook_service.domain.delivery import Status
+from webhook_service.domain.endpoint import Endpoint
+from webhook_service.testing.delivering import CLOCK, Service
+from webhook_service.testing.engine import RULES
 
 pytestmark = pytest.mark.integration
-CLOCK = SystemClock()
-
-
-async def loopback(_host: str, _port: int) -> list[str]:
-    return ["127.0.0.1"]
-
-
-class Service:
-    """Consumer's use case and deliverer on one database."""
-
-    def __init__(
-        self, client: Any, database: Any, make_endpoint: Callable[..., Endpoint], secret: str
-    ) -> None:
-        self.endpoints = MongoEndpoints(database)
-        self.deliveries = MongoDeliveries(database, record_seconds=5)
-        inbox = MongoInbox(database, consumer="c", clock=CLOCK)
-        self._transactions = MongoTransactions(client, timeout=10)
-        self.bell = HeardBell()
-        self.outbox = MongoOutbox(database, clock=CLOCK)
-        self.fan_out = FanOut(self._transactions, inbox, self.endpoints, self.deliveries, self.bell, CLOCK)
-        self._make_endpoint, self._secret = make_endpoint, secret
-
-    async def subscribe(self, url: str, **changes: Any) -> Endpoint:
-        endpoint = self._make_endpoint(url=url, secrets=(Secret(self._secret),), **changes)
-        await self._transactions.run(lambda tx: self.endpoints.add(tx, endpoint))
-        return endpoint
-
-    @asynccontextmanager
-    async def delivering(
-        self,
-        *,
-        schedule: tuple[float, ...] = (0.05, 0.05),
-        timeout: float = 10,
-        lease: float = 30,
-        rules: BreakerRules = RULES,
-        **pace: Any,
-    ) -> AsyncIterator[Deliverer]:
-        numbers = {"workers": 64, "per_endpoint": 4, "poll_seconds": 0.02, "drain_seconds": 0.2}
-        client = HttpClient(lookup=loopback, allow_private=True, idle=16, tls=trusting_the_system())
-        sender = HttpSender(
-            client, targets=NetworkTargets(allow_private=True, lookup=loopback, seconds=1), seconds=timeout
-        )
-        disable = DisableEndpoint(self._transactions, self.endpoints, self.outbox, CLOCK)
-        deliverer = Deliverer(
-            self.deliveries,
-            TakeDeliveries(self.endpoints, self.deliveries, Allowance(), CLOCK, timedelta(seconds=lease)),
-            AttemptDelivery(OpenSecrets(), sender, CLOCK, schedule, lambda: 0.0, timedelta(hours=1)),
-            RecordOutcomes(self.endpoints, self.deliveries, disable, CLOCK, rules),
-            clock=CLOCK,
-            pace=Pace(**{**numbers, "request_seconds": 0, **pace}),
-        )
-        running = asyncio.create_task(deliverer.run())
-        try:
-            yield deliverer
-        finally:
-            running.cancel()
-            with suppress(asyncio.CancelledError):
-                await running
-            client.close()
-
-    async def log(self, endpoint: Endpoint) -> list[Delivery]:
-        return await self.deliveries.page(endpoint.id, statuses=(), event_type=None, before=None, limit=1000)
-
-    async def settled(self, endpoint: Endpoint, status: Status) -> list[Delivery]:
-        return await eventually(
-            lambda: self.log(endpoint),
-            lambda found: bool(found) and all(item.status is status for item in found),
-            seconds=10,
-            every=0.02,
-        )
 
 
 @pytest.fixture
 async def service(mongo_client: Any, mongo_database: Any, make_endpoint: Any, secret: str) -> Service:
     service = Service(mongo_client, mongo_database, make_endpoint, secret)
-    await service.endpoints.prepare()
-    await service.deliveries.prepare(retention_days=30)
+    await service.prepare()
     return service
 
 

@@ -98,7 +98,7 @@ def environment(settings: StackSettings) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         **secrets.load_or_create(settings.stack_dir),
     }
-    passed = ("WEBHOOK_RETRY_SCHEDULE_SECONDS",)
+    passed = [name for name in os.environ if name.startswith("WEBHOOK_")]
     given = {name: value for name in (*defaults, *passed) if (value := os.environ.get(name))}
     # The settings were read once; a URL given to them in code counts like one from the environment.
     decided = ("KAFKA_BOOTSTRAP_SERVERS", "MONGO_URL", "REDIS_URL", "TELEGRAM_API_BASE_URL")

@@ -16,13 +16,15 @@ from service_kit.clock import Clock
 from webhook_service.application.attempt_delivery import Taken
 from webhook_service.application.ports import Deliveries, Endpoints
 from webhook_service.application.ports_engine import RateLimiter
-from webhook_service.domain.delivery import NO_CAMPAIGN, Blocker, Due, Status
+from webhook_service.domain.delivery import NO_CAMPAIGN, Blocker, Due, Lane, Status
 from webhook_service.domain.endpoint import Endpoint
 
 GLANCE = timedelta(seconds=1)
-"""How soon to look again at what waits for a delivery that is on its way."""
+"""How soon to look again at what waits for a probe that somebody else has just chosen."""
 LANE_WAIT = timedelta(seconds=30)
-"""How soon at the latest to look again at what waits for a delivery that waits itself."""
+"""How soon at the latest to look again at what waits behind another, or after a lease if that is shorter: a
+deliverer may die before it wakes the next one.
+"""
 
 
 @dataclass(slots=True)
@@ -85,6 +87,7 @@ class TakeDeliveries:
             return
         blockers = await self.deliveries.blockers(lanes, now=now)
         later: dict[datetime, list[str]] = defaultdict(list)
+        held_up: dict[Lane, str] = {}
         for key in ordered:
             going = []
             for due in queues[key]:
@@ -92,10 +95,25 @@ class TakeDeliveries:
                 if blocker is None or blocker.sequence >= due.sequence:
                     going.append(due)
                 else:
-                    later[_look_again(blocker, now)].append(due.key)
+                    later[self._look_again(blocker, now)].append(due.key)
+                    held_up[due.lane] = blocker.key
             queues[key] = going
         for until, keys in later.items():
             await self.deliveries.postpone(keys, now=now, until=until)
+        await self._wake_missed(held_up, now)
+
+    def _look_again(self, blocker: Blocker, now: datetime) -> datetime:
+        """When to look again at what `blocker` holds up. Its end wakes the next one earlier."""
+        at = now + min(LANE_WAIT, self.lease)
+        return at if blocker.lapses_at is None else min(at, blocker.lapses_at)
+
+    async def _wake_missed(self, held_up: dict[Lane, str], now: datetime) -> None:
+        """What ended while others were being put off behind it has not woken them: see to them here."""
+        if not held_up:
+            return
+        after = await self.deliveries.blockers(held_up, now=now)
+        heads = [item.key for lane, item in after.items() if item.key != held_up[lane] and not item.taken]
+        await self.deliveries.wake(heads, now=now)
 
     async def _keep_pauses(
         self, queues: dict[str, list[Due]], on: dict[str, Endpoint], now: datetime, taking: Taking
@@ -156,11 +174,3 @@ class TakeDeliveries:
                 taking.waits[key] = permits.wait_seconds
                 taking.spared += queue[permits.granted :]
                 queues[key] = queue[: permits.granted]
-
-
-def _look_again(blocker: Blocker, now: datetime) -> datetime:
-    """When to look again at what `blocker` holds up. Its end wakes the next one earlier."""
-    if blocker.taken or blocker.due_at <= now:
-        return now + GLANCE
-    at = min(blocker.due_at, now + LANE_WAIT)
-    return at if blocker.lapses_at is None else max(min(at, blocker.lapses_at), now)
