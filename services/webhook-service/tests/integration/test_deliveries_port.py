@@ -271,7 +271,7 @@ async def test_a_pause_puts_off_what_waits_and_its_end_brings_back_what_was_due_
     await store.put(waiting, taken, later, other)
     await store.take(taken)
     until = now + timedelta(minutes=10)
-    await store.deliveries.postpone_all("wh_1", until=until)
+    await store.deliveries.postpone([waiting.key, taken.key], now=now, until=until)
     assert await store.due(later=44) == [other.key]
     assert (await store.deliveries.find("wh_1", waiting.id)).next_attempt_at == now
     await store.deliveries.release("wh_1", now=now + timedelta(seconds=5))

@@ -174,7 +174,7 @@ async def test_a_pause_of_the_webhook_ends_when_its_owner_asks_for_an_attempt(
     until = now + timedelta(minutes=10)
     endpoint = await api.ports.endpoints.find("acme", webhook)
     assert await api.ports.endpoints.pause(endpoint, until=until, again=True)
-    await api.ports.deliveries.postpone_all(webhook, until=until)
+    await api.ports.deliveries.postpone([waiting.key], now=now, until=until)
     await api.call("POST", f"/webhooks/{webhook}/test", status=201)
     paused = await api.ports.endpoints.find("acme", webhook)
     assert (paused.paused_until, paused.pauses) == (now, 1)

@@ -106,7 +106,7 @@ def test_what_is_known_already_is_not_known_twice_and_too_much_is_left_for_later
     backlog = Backlog(limit=2)
     backlog.add([due("e", 1), due("e", 1), *(due("e", number) for number in range(1, 100)), due("f", 1)])
     assert len(backlog) == LEAST + 1
-    assert backlog.crowded(LEAST) == ["e"]
+    assert backlog.enough(lambda _: 1, now=0) == ["e"]
     assert [item.key for item in backlog.pick(3, lambda _: 2, now=0)] == ["e:1", "e:2", "f:1"]
 
 
@@ -118,7 +118,7 @@ def test_however_much_waits_for_some_there_is_place_for_the_others():
     backlog.add(due("well", number) for number in range(10))
     room = {"well": 8}
     assert backlog.ready(lambda name: room.get(name, 0), now=0) == 10
-    assert set(backlog.crowded(500)) == set(hanging)
+    assert set(backlog.enough(lambda name: room.get(name, 0), now=0)) == set(hanging)
     assert [item.endpoint_id for item in backlog.pick(100, lambda name: room.get(name, 0), now=0)] == [
         "well"
     ] * 8

@@ -25,11 +25,6 @@ class MongoWaiting:
             due = {"_id": {"$in": list(keys)}, "status": Status.PENDING.value, "dueAt": {"$lte": now}}
             await self._rows.update_many(due, {"$set": {"dueAt": until}})
 
-    async def postpone_all(self, endpoint_id: str, *, until: datetime) -> None:
-        """Let all that nobody has taken be due at `until`, or later where its own schedule says so."""
-        early = {**_WAITING, "endpointId": endpoint_id, "nextAttemptAt": {"$lt": until}}
-        await self._rows.update_many(early, {"$set": {"dueAt": until}})
-
     async def release(self, endpoint_id: str, *, now: datetime) -> None:
         """Make due again what waits longer than its own schedule says."""
         await self._rows.update_many({"endpointId": endpoint_id, **_late(now)}, {"$set": {"dueAt": now}})

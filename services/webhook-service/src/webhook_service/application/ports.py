@@ -125,10 +125,6 @@ class Deliveries(Protocol):
         """Let those of `keys` that are due wait until then."""
         ...
 
-    async def postpone_all(self, endpoint_id: str, *, until: datetime) -> None:
-        """Let all that nobody has taken be due at `until`, or later where its own schedule says so."""
-        ...
-
     async def release(self, endpoint_id: str, *, now: datetime) -> None:
         """Make due again what waits longer than its own schedule says."""
         ...

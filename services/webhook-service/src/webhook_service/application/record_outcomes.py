@@ -59,8 +59,8 @@ class Recorded:
 class Noted:
     """What became of endpoints: why some were switched off, and until when others are paused.
 
-    What waits at a paused one is still due. `Deliveries.postpone_all` spares everybody the looks at it, at
-    leisure: nothing depends on it, since who takes looks at the pause.
+    What waits at a paused one stays due: to put off a long backlog would cost as much as to deliver it, and
+    make it look new. Who takes looks at the pause.
     """
 
     disabled: list[DisabledReason] = field(default_factory=list)
@@ -118,8 +118,6 @@ class RecordOutcomes:
         after = await self.endpoints.note(endpoint_id, report, now=now)
         if after is None or not after.active:
             return
-        if report.probe_passed:
-            await self.deliveries.release(endpoint_id, now=now)
         if is_failing_for_good(after, rules=self.rules, now=now):
             await self._disable(after, DisabledReason.FAILING, noted.disabled)
             await self.deliveries.settle_all(endpoint_id, Status.PARKED)

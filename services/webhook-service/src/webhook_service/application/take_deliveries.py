@@ -31,7 +31,7 @@ deliverer may die before it wakes the next one.
 class Taking:
     """`sends`: to be sent. `waits`: endpoint to the seconds for which its rate or pause allows nothing more.
 
-    `spared`: due, but neither taken nor put off, because of the rate. `settled`: ended or parked.
+    `spared`: due, but neither taken nor put off, because of that. `settled`: ended or parked.
     """
 
     sends: list[Taken] = field(default_factory=list)
@@ -120,35 +120,23 @@ class TakeDeliveries:
     ) -> set[str]:
         """Leave of a paused endpoint nothing in `queues`, after the pause one: which ones are probes.
 
-        The rest of what is known of it is not worth a question for a moment.
+        The others stay due, and are asked about again in a moment: to put them off would cost a write each.
         """
         probes: set[str] = set()
-        put_off: dict[str, datetime] = {}
         for key in [key for key, queue in queues.items() if queue and on[key].paused_until is not None]:
             paused_until, queue = on[key].paused_until or now, queues[key]
-            if paused_until > now:
-                put_off[key] = paused_until
-                rest, queues[key] = queue, []
-            elif await self.endpoints.pause(on[key], until=now + self.lease, again=False):
+            going = 0
+            if paused_until <= now and await self.endpoints.pause(
+                on[key], until=now + self.lease, again=False
+            ):
                 # Until the probe's answer, or its deliverer's death, the others wait.
                 probes.add(queue[0].key)
-                put_off[key] = now + self.lease
-                rest, queues[key] = queue[1:], queue[:1]
-            else:
-                put_off[key] = now + GLANCE
-                rest, queues[key] = queue, []
-            await self.deliveries.postpone([due.key for due in rest], now=now, until=put_off[key])
-            taking.waits[key] = min(put_off[key] - now, GLANCE).total_seconds()
-        await self._undo_late(put_off, probes, now)
+                going = 1
+            queues[key], rest = queue[:going], queue[going:]
+            taking.spared += rest
+            wait = GLANCE if paused_until <= now else min(paused_until - now, GLANCE)
+            taking.waits[key] = wait.total_seconds()
         return probes
-
-    async def _undo_late(self, put_off: dict[str, datetime], probes: set[str], now: datetime) -> None:
-        """A pause that ended while deliveries were being put off has not seen them: see to them here."""
-        if not put_off:
-            return
-        for endpoint in (await self.endpoints.by_ids(put_off)).values():
-            if endpoint.paused_until is None:
-                await self.deliveries.release(endpoint.id, now=now)
 
     async def _give_up_probes(
         self, lost: set[str], queues: dict[str, list[Due]], on: dict[str, Endpoint], now: datetime
@@ -158,7 +146,6 @@ class TakeDeliveries:
             if lost and any(due.key in lost for due in queue):
                 held = replace(on[key], paused_until=now + self.lease)
                 await self.endpoints.pause(held, until=now, again=False)
-                await self.deliveries.release(key, now=now)
 
     async def _keep_rates(
         self, queues: dict[str, list[Due]], on: dict[str, Endpoint], taking: Taking

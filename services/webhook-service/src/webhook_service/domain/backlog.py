@@ -12,6 +12,8 @@ from webhook_service.domain.delivery import Due
 
 LEAST = 64
 """Of each endpoint so many are remembered at least, however many endpoints there are."""
+CROWD = 500
+"""Of an endpoint of which so many are known no more are asked for."""
 
 
 class Backlog:
@@ -42,18 +44,21 @@ class Backlog:
         """Give nothing of this endpoint before `until`."""
         self._held_until[endpoint_id] = until
 
-    def crowded(self, count: int) -> list[str]:
-        """Endpoints of which at least so many are remembered: no need to look for more."""
-        full = min(count, self._share)
-        return [name for name, queue in self._queues.items() if len(queue) >= full]
+    def enough(self, room_at: Callable[[str], int], now: float) -> list[str]:
+        """Endpoints of which no more need be found: many are remembered, or none may go anyway."""
+        many = min(CROWD, self._share)
+        return [
+            name
+            for name, queue in self._queues.items()
+            if len(queue) >= many or not self._may_go(name, room_at, now)
+        ]
 
     def ready(self, room_at: Callable[[str], int], now: float) -> int:
         """How many are remembered of endpoints that have room."""
-        return sum(
-            len(queue)
-            for name, queue in self._queues.items()
-            if self._held_until.get(name, now) <= now and room_at(name) > 0
-        )
+        return sum(len(queue) for name, queue in self._queues.items() if self._may_go(name, room_at, now))
+
+    def _may_go(self, endpoint_id: str, room_at: Callable[[str], int], now: float) -> bool:
+        return self._held_until.get(endpoint_id, now) <= now and room_at(endpoint_id) > 0
 
     def pick(self, room: int, room_at: Callable[[str], int], now: float) -> list[Due]:
         """At most `room`, and of each endpoint what has room there; forgotten here."""

@@ -72,7 +72,7 @@ class Deliverer:
         self._sent: list[Sent] = []
         self._stirred, self._came_back = asyncio.Event(), asyncio.Event()
         self._looking = Looking(deliveries, clock=clock, poll_seconds=pace.poll_seconds)
-        self._noting = Noting(record, deliveries, clock=clock, hold=self._hold)
+        self._noting = Noting(record, clock=clock, hold=self._hold)
         self._took_at = monotonic()
         self._stopping = False
 
@@ -91,7 +91,8 @@ class Deliverer:
 
     async def run(self) -> None:
         """Deliver for ever."""
-        looking = asyncio.create_task(self._looking.run(self._backlog, self.hear, self._ready), name="look")
+        looks = self._looking.run(self.hear, ready=self._ready, enough=self._enough)
+        looking = asyncio.create_task(looks, name="look")
         recording = asyncio.create_task(self._record_all(), name="record")
         noting = asyncio.create_task(self._noting.run(), name="note")
         taking = asyncio.create_task(self._take_all(), name="take")
@@ -151,14 +152,17 @@ class Deliverer:
 
     def _ready(self) -> int:
         """How many are known that could be sent now."""
-        now = monotonic()
-        return self._backlog.ready(lambda name: self._in_flight.room_at(name, now), now)
+        return self._backlog.ready(self._room_at, monotonic())
+
+    def _room_at(self, endpoint_id: str) -> int:
+        return self._in_flight.room_at(endpoint_id, monotonic())
+
+    def _enough(self) -> Sequence[str]:
+        return self._backlog.enough(self._room_at, monotonic())
 
     def _pick(self) -> list[Due]:
-        room, now = min(GROUP, self._in_flight.room), monotonic()
-        picked = (
-            self._backlog.pick(room, lambda name: self._in_flight.room_at(name, now), now) if room > 0 else []
-        )
+        room = min(GROUP, self._in_flight.room)
+        picked = self._backlog.pick(room, self._room_at, monotonic()) if room > 0 else []
         return [due for due in picked if due.key not in self._in_flight]
 
     def _start(self, taken: Taken | None) -> None:

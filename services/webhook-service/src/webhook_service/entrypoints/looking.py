@@ -16,7 +16,6 @@ from service_kit.clock import Clock
 from service_kit.logging import get_logger
 
 from webhook_service.application.ports import Deliveries
-from webhook_service.domain.backlog import Backlog
 from webhook_service.domain.delivery import Due
 from webhook_service.metrics import DUE
 
@@ -28,13 +27,19 @@ FOUND = 4_000
 FRESH_FOUND = 10_000
 """Found in a short look at most: what comes due in FRESH, at rates of which one process is capable."""
 FEW = 1_000
-CROWD = 500
-"""Of an endpoint of which so many are known no more are asked for."""
 LONG_SECONDS = 1.0
 SHARE, FRESH_SHARE = 10, 3
 """A look is made no more often than so many times its own length."""
 GAUGE_SECONDS = 5
 GAUGE_LIMIT = 10_000
+
+
+Ready = Callable[[], int]
+"""How many are known that could be sent now."""
+Enough = Callable[[], Sequence[str]]
+"""Endpoints of which no more need be known."""
+Hear = Callable[[Sequence[Due]], None]
+"""These have come due."""
 
 
 class Looking:
@@ -45,30 +50,28 @@ class Looking:
         self._clock = clock
         self._poll_seconds = poll_seconds
 
-    async def run(
-        self, backlog: Backlog, hear: Callable[[Sequence[Due]], None], ready: Callable[[], int]
-    ) -> None:
-        """Look; a database that is away is waited for. `ready`: how many are known that could be sent now."""
+    async def run(self, hear: Hear, *, ready: Ready, enough: Enough) -> None:
+        """Look; a database that is away is waited for."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._look_shortly(hear, ready), name="short looks")
-            group.create_task(self._look_long(backlog, hear, ready), name="long looks")
+            group.create_task(self._look_long(hear, ready, enough), name="long looks")
 
-    async def _look_shortly(self, hear: Callable[[Sequence[Due]], None], ready: Callable[[], int]) -> None:
+    async def _look_shortly(self, hear: Hear, ready: Ready) -> None:
+        looked_at = self._clock.now()
         while True:
             began, now = monotonic(), self._clock.now()
             if ready() < FEW:
                 # Without exceptions: with them the database would read the whole backlog.
-                hear(await self._due(now - FRESH, now, FRESH_FOUND, ()))
+                hear(await self._due(looked_at - FRESH, now, FRESH_FOUND, ()))
+                looked_at = now
             await asyncio.sleep(max(self._poll_seconds, FRESH_SHARE * (monotonic() - began)))
 
-    async def _look_long(
-        self, backlog: Backlog, hear: Callable[[Sequence[Due]], None], ready: Callable[[], int]
-    ) -> None:
+    async def _look_long(self, hear: Hear, ready: Ready, enough: Enough) -> None:
         next_at, more = 0.0, False
         while True:
             began = monotonic()
             if began >= next_at or (more and ready() < FEW):
-                found = await self._due(None, self._clock.now(), FOUND, backlog.crowded(CROWD))
+                found = await self._due(None, self._clock.now(), FOUND, enough())
                 hear(found)
                 more = len(found) == FOUND
                 next_at = monotonic() + max(LONG_SECONDS, SHARE * (monotonic() - began))

@@ -88,8 +88,7 @@ class Engine:
         """Attempt them, in this order, record that, and note what it says."""
         sent: list[Sent] = [await self.attempt(item) for item in taken]
         recorded = await self.record(sent)
-        for endpoint_id, until in (await self.record.note(sent)).paused.items():
-            await self.deliveries.postpone_all(endpoint_id, until=until)
+        await self.record.note(sent)
         return recorded
 
     async def round(self) -> list[str]:

@@ -132,13 +132,6 @@ class InMemoryDeliveries:
         rows = self.rows.values()
         return [row for row in rows if row.delivery.status is Status.PENDING and row.token is None]
 
-    async def postpone_all(self, endpoint_id: str, *, until: datetime) -> None:
-        """Those that wait."""
-        for row in self._waiting():
-            planned = row.delivery.next_attempt_at
-            if row.delivery.endpoint_id == endpoint_id and planned is not None and planned < until:
-                row.due_at = until
-
     async def release(self, endpoint_id: str, *, now: datetime) -> None:
         """Those that wait too long."""
         await self.wake([row.delivery.key for row in self.rows.values()
