@@ -54,7 +54,7 @@ async def _reconcile(wiring: Wiring) -> None:
 
 
 async def _rebuild(wiring: Wiring, *, campaign: str) -> None:
-    books = MongoBooks(wiring.database)
+    books = MongoBooks(wiring.database, wiring.transactions)
     holding = await books.holding(campaign)
     if holding is None:
         sys.exit(f"error: there is no campaign {campaign}")

@@ -11,7 +11,7 @@ from contracts.events.delivery import TallyRow
 from service_kit.clock import SystemClock
 from service_kit.mongo.transactions import MongoTransactions
 from service_kit.ports import Tx
-from service_kit.testing.fakes import InMemoryTransactions
+from service_kit.testing.fakes import FixedClock, InMemoryTransactions
 from stats_service.adapters.book_keys import book_of, day_key, line_and_time, line_of_total, total_key
 from stats_service.adapters.mongo_ledger import MongoLedger
 from stats_service.adapters.mongo_links import MongoLinks
@@ -60,8 +60,8 @@ async def store(request: pytest.FixtureRequest, stats: Any, mongo_database: Any)
     return await _mongo(mongo_database)
 
 
-async def _mongo(database: Any) -> Store:
-    ledger = MongoLedger(database, clock=SystemClock())
+async def _mongo(database: Any, *, now: datetime | None = None) -> Store:
+    ledger = MongoLedger(database, clock=FixedClock(now) if now else SystemClock())
     await ledger.prepare()
     transactions = MongoTransactions(database.client, timeout=10)
     return Store(transactions, MongoPositions(database), ledger, MongoNumbers(database), MongoLinks(database))
@@ -288,9 +288,10 @@ async def test_links_are_kept_once_for_every_life_of_an_execution_in_whatever_or
 
 
 async def test_every_line_has_its_totals_quarters_and_minutes(mongo_database: Any, events: Any) -> None:
-    store = await _mongo(mongo_database)
     day, hour = 20_000, 20_000 * 24 + 13
     minute = hour * 60 + 44
+    start = datetime.fromtimestamp(hour * 3600, UTC)
+    store = await _mongo(mongo_database, now=start + timedelta(days=3))
     tally = [
         TallyRow(
             minute=minute,
@@ -437,6 +438,17 @@ async def test_a_book_that_is_swapped_meanwhile_makes_a_fold_repeat_and_write_to
     assert await store.numbers.totals("camp_1") == {"sent": 1, "delivered": 1}
     rows = await mongo_database["totals"].find({"_id": total_key(book_of("camp_1", 0), ALL)}).to_list(None)
     assert [row["sent"] for row in rows] == [1]
+
+
+async def test_minutes_that_are_forgotten_already_are_not_written_again(
+    mongo_database: Any, batch: Any
+) -> None:
+    late = datetime.fromtimestamp(29_000_000 * 60, UTC) + timedelta(days=3, minutes=60)
+    store = await _mongo(mongo_database, now=late)
+    assert (await store.fold(batch(0))).counted == 1
+    assert await mongo_database["hours"].count_documents({}) == 0
+    assert await mongo_database["days"].count_documents({}) > 0
+    assert await mongo_database["totals"].count_documents({}) > 0
 
 
 async def test_campaigns_segments_and_prices_are_kept_as_told(mongo_database: Any, events: Any) -> None:

@@ -37,15 +37,21 @@ def days_of(book: str, cells: Mapping[Cell, int]) -> list[UpdateOne]:
     return [_increment(key, more) for key, more in rows.items()]
 
 
-def hours_of(book: str, cells: Mapping[Cell, int]) -> list[UpdateOne]:
-    """The increments of the minutes of hours."""
+def hours_of(book: str, cells: Mapping[Cell, int], *, since: datetime = _EPOCH) -> list[UpdateOne]:
+    """The increments of the minutes of hours that began at or after `since`: others are forgotten already.
+
+    Nobody would read such a row, and MongoDB would remove it under the hands of those who write it.
+    """
     keys = _Keys(lambda line, hour: hour_key(book, hour, line))
     rows: Rows = {}
     starts: dict[str, datetime] = {}
     for cell, number in cells.items():
         hour, minute = divmod(cell.minute, MINUTES_AN_HOUR)
+        start = _EPOCH + timedelta(hours=hour)
+        if start < since:
+            continue
         key = keys.of(cell.line, hour)
-        starts[key] = _EPOCH + timedelta(hours=hour)
+        starts[key] = start
         _add(rows, key, f"{cell.metric}.{minute}", number)
     return [
         UpdateOne({"_id": key}, {"$inc": more, "$set": {"at": starts[key]}}, upsert=True)

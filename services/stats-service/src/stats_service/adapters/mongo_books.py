@@ -5,7 +5,7 @@ from typing import Final, NamedTuple, cast
 
 from service_kit.mongo.client import Database, Document
 from service_kit.mongo.transactions import session_of
-from service_kit.ports import Tx
+from service_kit.ports import Transactions, Tx
 
 from stats_service.adapters.book_keys import AFTER, NUMBERS, TOTALS, book_of, kind_range, line_of_total
 from stats_service.adapters.mongo_ledger import BOOK_COLLECTIONS, NEVER
@@ -31,8 +31,9 @@ class _Names(NamedTuple):
 class MongoBooks:
     """The books of one database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, transactions: Transactions) -> None:
         self._database = database
+        self._transactions = transactions
         self._numbers = database[NUMBERS]
 
     async def holding(self, campaign: str) -> Holding | None:
@@ -56,11 +57,22 @@ class MongoBooks:
         await self._remove(REBUILDS, f"{book}/", f"{book}{AFTER}")
 
     async def _remove(self, name: str, start: str, stop: str) -> None:
-        """What has a key from `start` (inclusive) to `stop` (exclusive), in pieces: a book may be large."""
+        """What has a key from `start` (inclusive) to `stop` (exclusive), in pieces: a book may be large.
+
+        In transactions: who died may have left one open, that holds some of the rows, and this waits for it.
+        """
         rows = self._database[name]
         inside = {"_id": {"$gte": start, "$lt": stop}}
-        while ids := [row["_id"] for row in await rows.find(inside, {"_id": 1}).limit(PIECE).to_list(None)]:
-            await rows.delete_many({"_id": {"$in": ids}})
+
+        async def piece(tx: Tx) -> bool:
+            found = rows.find(inside, {"_id": 1}, session=session_of(tx)).limit(PIECE)
+            ids = [row["_id"] for row in await found.to_list(None)]
+            if ids:
+                await rows.delete_many({"_id": {"$in": ids}}, session=session_of(tx))
+            return bool(ids)
+
+        while await self._transactions.run(piece):
+            pass
 
     async def names(self, campaign: str, version: int) -> AsyncIterator[Names]:
         """The names of all facts in a book, in handy pieces."""

@@ -129,7 +129,8 @@ class MongoLedger:
         added = [(books[campaign], more) for campaign, more in changes.books.items()]
         totals = [row for book, more in added for row in totals_of(book, more)]
         days = [row for book, more in added for row in days_of(book, more.cells)]
-        hours = [row for book, more in added for row in hours_of(book, more.cells)]
+        since = self._clock.now() - MINUTES_KEPT
+        hours = [row for book, more in added for row in hours_of(book, more.cells, since=since)]
         for name, updates in ((TOTALS, totals), (DAYS, days), (HOURS, hours)):
             await write(self._database[name], updates, session)
 

@@ -16,7 +16,7 @@ from stats_service.adapters.mongo_books import MongoBooks
 from stats_service.adapters.mongo_ledger import BOOK_COLLECTIONS, MongoLedger
 from stats_service.adapters.mongo_positions import MongoPositions
 from stats_service.adapters.mongo_rebuilds import REBUILDS, MongoMaking
-from stats_service.application.fold_batch import fold_batch
+from stats_service.application.fold_batch import fold_batches
 from stats_service.application.ports import Partition, Record
 from stats_service.application.rebuild_book import Rebuild, Rebuilt
 from stats_service.entrypoints.aggregator import Aggregator, Progress
@@ -67,7 +67,7 @@ class Desk:
             self.parked.append(record)
 
         fold = partial(
-            fold_batch,
+            fold_batches,
             transactions=self.transactions,
             positions=self.positions,
             ledger=ledger or self.ledger,
@@ -91,7 +91,7 @@ class Desk:
 
     async def rebuild(self, campaign: str, mortal: Callable[[Any], Any] = lambda part: part) -> Rebuilt:
         """Count the campaign again; `mortal` may wrap each part that the rebuild works with."""
-        books = MongoBooks(self.database)
+        books = MongoBooks(self.database, self.transactions)
         holding = await books.holding(campaign)
         assert holding is not None
         following = holding.version + 1
