@@ -184,7 +184,7 @@ class Topics:
 
     async def are_folded(self) -> None:
         """Wait until every position is at its topic's end."""
-        await eventually(self.behind, lambda left: left == 0, seconds=PATIENCE, every=0.3)
+        await eventually(self.behind, lambda left: left == 0, seconds=3 * PATIENCE, every=0.3)
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ class Sufferers:
         elif fault.kind == "leave":
             await victim.end(signal.SIGTERM)
         elif fault.kind == "rebuild":
-            self.ends.append(await self.rebuild.run_for(fault.seconds))
+            self.ends.append(await self.rebuild.run_for(fault.seconds if fault.to else PATIENCE))
         else:
             for one in self.aggregators if fault.kind == "kill both" else [victim]:
                 await one.end(signal.SIGKILL)
@@ -99,7 +99,7 @@ async def test_killed_again_and_again_the_numbers_equal_a_recount(
     form, begun = FORMS[os.environ.get("CRASH_LOOP", "short")], monotonic()
     seed = int(os.environ.get("SEED") or secrets.randbelow(1_000_000))
     say(capsys, f"SEED={seed}")
-    messages = history(seed, form.size, datetime.now(UTC))
+    messages = history(seed, form.size, datetime.now(UTC), run=secrets.token_hex(4))
     campaign = next(message.key for message in messages if message.topic == "campaign-events")
     sufferers = Sufferers(aggregators, job("rebuild", campaign))
     plan = list(faults(form, Random(seed)))

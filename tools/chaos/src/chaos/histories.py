@@ -60,13 +60,16 @@ SHORT = Size(campaigns=3, outcomes=3_000, window=40, engagements=300)
 LONG = Size(campaigns=8, outcomes=1_000_000, window=500, engagements=50_000)
 
 
-def history(seed: int, size: Size, now: datetime) -> list[Message]:
-    """Everything, in the order in which it is published. Nothing that counts is later than `now`."""
+def history(seed: int, size: Size, now: datetime, *, run: str = "") -> list[Message]:
+    """Everything, in the order in which it is published. Nothing that counts is later than `now`.
+
+    `run` is in the names of campaigns and executions: the same history told twice is not the same campaigns.
+    """
     hour = now.replace(minute=0, second=0, microsecond=0)
     said: list[tuple[float, Message]] = []
     for number in range(size.campaigns):
         random = Random(f"{seed}/{number}")  # noqa: S311 - to be repeated
-        said += _Campaign(Teller(number, random, hour), size).tell()
+        said += _Campaign(Teller(number, random, hour, run), size).tell()
     return [message for _, message in sorted(said, key=lambda item: item[0])]
 
 

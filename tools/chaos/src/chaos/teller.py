@@ -30,10 +30,11 @@ class Teller:
     number: int
     random: Random
     hour: datetime
+    run: str = ""
     said: list[tuple[float, Message]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.id = self.new_id("camp")
+        self.id = self.new_id("camp") + self.run
         self.old = self.number % 2 == 0
         self.start = self.hour - (timedelta(days=25) if self.old else timedelta(hours=36))
 

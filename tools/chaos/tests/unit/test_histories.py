@@ -18,6 +18,12 @@ def test_a_seed_tells_the_same_history_again_and_another_seed_another_one() -> N
     assert history(8, SHORT, NOW) != MESSAGES
 
 
+def test_told_twice_it_is_of_other_campaigns() -> None:
+    again = history(7, SHORT, NOW, run="again")
+    assert len(again) == len(MESSAGES)
+    assert {message.key for message in again}.isdisjoint(message.key for message in MESSAGES)
+
+
 def test_as_much_happens_as_was_asked_for() -> None:
     windows = {
         (row.execution_id, row.shard, row.window): row for row in DATA if isinstance(row, DeliveryRecorded)

@@ -22,6 +22,7 @@ from stats_service.adapters.book_keys import (
     line_and_time,
     line_of_total,
 )
+from stats_service.adapters.mongo_registry import CAMPAIGNS
 from stats_service.adapters.state_rows import SHARDS
 from stats_service.application.ports_reconcile import Held, ShardWindows, Written
 from stats_service.domain.dimensions import Kind, Line
@@ -40,6 +41,10 @@ class MongoWrittenBooks:
         """Of every campaign that has numbers."""
         rows = self._numbers.find({}, {"version": 1, "revision": 1})
         return {row["_id"]: _held(row) async for row in rows}
+
+    async def orgs(self) -> Mapping[str, str]:
+        """Campaign → whose it is, of those that were told of."""
+        return {row["_id"]: row["org"] async for row in self._database[CAMPAIGNS].find({}, {"org": 1})}
 
     async def held_of(self, campaign: str) -> Held | None:
         """Of one campaign, now."""

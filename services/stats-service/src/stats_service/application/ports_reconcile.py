@@ -40,6 +40,10 @@ class WrittenBooks(Protocol):
         """Of every campaign that has numbers."""
         ...
 
+    async def orgs(self) -> Mapping[str, str]:
+        """Campaign → whose it is, of those that were told of."""
+        ...
+
     async def held_of(self, campaign: str) -> Held | None:
         """Of one campaign, now."""
         ...

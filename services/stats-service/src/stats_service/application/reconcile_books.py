@@ -21,7 +21,7 @@ from stats_service.application.ports import Bounds, Log, Partition, Positions, R
 from stats_service.application.ports_reconcile import Held, Written, WrittenBooks
 from stats_service.application.read_fact import read_fact
 from stats_service.domain.dimensions import Line
-from stats_service.domain.facts import CampaignSeen
+from stats_service.domain.facts import CampaignSeen, Fact
 from stats_service.domain.odd import is_of_the_future
 from stats_service.domain.recount import Book, Recount
 
@@ -60,10 +60,12 @@ class Reconcile:
     breathe: Callable[[], Awaitable[None]]
     _begun: set[str] = field(default_factory=set)
     """Campaigns whose first event is in the log."""
+    _orgs: Mapping[str, str] = field(default_factory=dict)
 
     async def run(self) -> Reconciled:
         """Do it once. Raises LogAway, the database's errors, and what `breathe` raises."""
         held = await self.books.held()
+        self._orgs = await self.books.orgs()
         positions = await self.positions.all()
         bounds = await self.log.bounds(self.topics)
         recount = await self._recount(positions, bounds)
@@ -118,7 +120,13 @@ class Reconcile:
             if event_type(record.value) == CampaignCreated.event_type:
                 self._begun.add(fact.campaign)
             return
-        recount.add(fact)
+        if not self._is_foreign(fact):
+            recount.add(fact)
+
+    def _is_foreign(self, fact: Fact) -> bool:
+        """Whether the fold has parked it, as told by another organisation than the campaign's."""
+        campaign = getattr(fact, "campaign", "")
+        return campaign in self._orgs and fact.org != self._orgs[campaign]
 
     async def _compare(
         self, campaign: str, before: Held | None, book: Book, recount: Recount

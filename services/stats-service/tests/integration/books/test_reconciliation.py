@@ -115,6 +115,22 @@ async def test_what_is_published_and_not_yet_counted_is_no_difference(case: Case
     assert (result.equal, result.skipped, result.different) == (SIZE.campaigns - 1, 1, {})
 
 
+async def test_what_another_organisation_told_of_a_campaign_is_parked_and_no_difference(case: Case) -> None:
+    foreign = [
+        message._replace(
+            body=message.body.replace(b'"orgid":"acme"', b'"orgid":"evil"').replace(b"_1_", b"_9_")
+        )
+        for message in case.messages
+        if message.key == case.campaigns[2] and message.topic == "delivery-events"
+    ]
+    parked = len(case.desk.parked)
+    case.desk.publish(foreign)
+    await case.desk.fold()
+    assert len(case.desk.parked) > parked + 5
+    result = await case.reconcile().run()
+    assert (result.equal, result.skipped, result.different) == (SIZE.campaigns - 1, 1, {})
+
+
 async def test_campaigns_of_which_the_log_has_lost_something_cannot_be_compared(case: Case) -> None:
     case.desk.log.start = 12
     result = await case.reconcile().run()
