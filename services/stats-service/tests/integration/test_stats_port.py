@@ -370,6 +370,15 @@ async def test_clicks_and_conversions_count_for_what_reached_the_contact_whichev
     assert await store.numbers.totals("camp_1") == totals
 
 
+async def test_revenue_is_right_beyond_what_32_bits_hold(store: Store, events: Any) -> None:
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=29_000_000)
+    row = TallyRow(minute=29_000_000, message_id="msg_1", status="successful", count=1, contact_ids=["a"])
+    sold = [events.converted(f"conv_{n}", "a", value=150_000.0001, converted_at=at) for n in range(3)]
+    huge = events.converted("conv_3", "a", value=1_000_000_000, converted_at=at)
+    await fold_each(store, [events.window(tally=[row]), *sold, huge])
+    assert (await store.numbers.totals("camp_1"))["revenue-EUR"] == 4_500_000_003 + 10**13
+
+
 async def test_a_click_counts_in_the_lines_that_the_delivery_told_though_it_came_first(
     mongo_database: Any, events: Any
 ) -> None:
