@@ -52,7 +52,6 @@ from stats_service.domain.states import (
     Known,
     Names,
     PersonKey,
-    Reached,
     ShardKey,
     ShardState,
 )
@@ -70,7 +69,7 @@ class InMemoryStats:
 
     offsets: dict[Partition, int] = field(default_factory=dict)
     shards: dict[ShardKey, ShardState] = field(default_factory=dict)
-    reached: dict[ShardKey, list[Reached]] = field(default_factory=dict)
+    reached: dict[ShardKey, list[tuple[Received, bytes]]] = field(default_factory=dict)
     executions: dict[ExecutionKey, ExecutionState] = field(default_factory=dict)
     orgs: dict[str, str] = field(default_factory=dict)
     cells: dict[str, Counter[Cell]] = field(default_factory=dict)
@@ -119,10 +118,10 @@ class InMemoryStats:
 
     def _received(self, key: PersonKey) -> list[Received]:
         return [
-            Received(*group[:4])
+            received
             for shard, groups in self.reached.items()
-            for group in groups
-            if shard.campaign == key.campaign and key.contact in _each(group.contacts)
+            for received, contacts in groups
+            if shard.campaign == key.campaign and key.contact in _each(contacts)
         ]
 
     async def apply(self, tx: Tx, known: Known, changes: Changes) -> None:
@@ -136,7 +135,9 @@ class InMemoryStats:
             self.links.setdefault((link.execution, link.link), link)
         self.shards |= changes.shards
         for key, groups in changes.reached.items():
-            self.reached.setdefault(key, []).extend(groups)
+            self.reached.setdefault(key, []).extend(
+                (received, bytes(contacts)) for received, contacts in groups.items()
+            )
         self.executions |= changes.executions
         self.people |= changes.people
         self.erased += changes.erased

@@ -116,6 +116,10 @@ def recount(history: Sequence[Fact]) -> tuple[Counter[tuple[str, str]], Counter[
     return +tasks, nonzero(cells)
 
 
+def each(contacts: bytes | bytearray) -> list[bytes]:
+    return [bytes(contacts[at : at + 8]) for at in range(0, len(contacts), 8)]
+
+
 def nonzero(counted: Counter[tuple[object, ...]]) -> Counter[tuple[object, ...]]:
     return Counter({key: number for key, number in counted.items() if number})
 
@@ -140,13 +144,16 @@ def test_any_batches_with_replays_and_duplicates_give_the_plain_recount(
         for campaign, book in changes.books.items():
             tasks.update({(campaign, task.value): number for task, number in book.tasks.items()})
             cells.update({(campaign, *cell): number for cell, number in book.cells.items()})
-        reached.update(group.contacts for groups in changes.reached.values() for group in groups)
+        for groups in changes.reached.values():
+            reached.update(contact for contacts in groups.values() for contact in each(contacts))
     # An end that comes after a later one of its execution counts nowhere; all else counts once.
     ended = [fact.execution for fact in history if isinstance(fact, ExecutionEnded)]
     assert len(history) - len(ended) + len(set(ended)) <= counted <= len(history)
     assert (+tasks, nonzero(cells)) == recount(history)
     windows = [fact for fact in history if isinstance(fact, WindowRecorded)]
-    assert reached == Counter(row.contacts for fact in windows for row in fact.rows if row.contacts)
+    assert reached == Counter(
+        contact for fact in windows for row in fact.rows for contact in each(row.contacts)
+    )
 
 
 def test_a_completed_shard_counts_once_even_if_a_later_window_says_so_again() -> None:

@@ -140,7 +140,7 @@ class MongoLedger:
             set_shard(
                 shard_key(books[key.campaign], key.execution, key.shard),
                 state,
-                changes.reached.get(key, ()),
+                changes.reached.get(key, {}),
                 now,
             )
             for key, state in changes.shards.items()

@@ -9,7 +9,7 @@ Only an execution that failed is kept (`at` is null): it may be mended at any ti
 taken back then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 from urllib.parse import quote
@@ -18,7 +18,8 @@ from pymongo import UpdateOne
 from service_kit.mongo.client import Document
 
 from stats_service.domain.facts import End
-from stats_service.domain.states import ExecutionState, Reached, ShardState
+from stats_service.domain.person import Received
+from stats_service.domain.states import ExecutionState, ShardState
 
 SHARDS: Final = "shards"
 EXECUTIONS: Final = "executions"
@@ -40,22 +41,22 @@ def shard_in(row: Document) -> ShardState:
     return ShardState(tuple((first, last) for first, last in row["windows"]), row["completed"])
 
 
-def set_shard(key: str, state: ShardState, reached: Sequence[Reached], now: datetime) -> UpdateOne:
+def set_shard(key: str, state: ShardState, reached: Mapping[Received, bytearray], now: datetime) -> UpdateOne:
     """The write that sets the state and adds whom messages reached."""
     windows = [list(part) for part in state.windows]
     change: Document = {"$set": {"windows": windows, "completed": state.completed, "at": now}}
     if reached:
-        change["$push"] = {"reached": {"$each": [_written(group) for group in reached]}}
+        change["$push"] = {"reached": {"$each": [_written(*group) for group in reached.items()]}}
     return UpdateOne({"_id": key}, change, upsert=True)
 
 
-def _written(group: Reached) -> Document:
+def _written(received: Received, contacts: bytearray) -> Document:
     return {
-        "minute": group.minute,
-        "message": group.message,
-        "variation": group.variation,
-        "segments": list(group.segments),
-        "contacts": group.contacts,
+        "minute": received.minute,
+        "message": received.message,
+        "variation": received.variation,
+        "segments": list(received.segments),
+        "contacts": bytes(contacts),
     }
 
 

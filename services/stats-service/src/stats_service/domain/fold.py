@@ -24,6 +24,7 @@ from stats_service.domain.facts import (
 )
 from stats_service.domain.fold_people import engage, settle_people
 from stats_service.domain.numbers import LOCAL_ERRORS
+from stats_service.domain.person import Received
 from stats_service.domain.states import (
     BookChanges,
     Changes,
@@ -31,7 +32,6 @@ from stats_service.domain.states import (
     ExecutionState,
     Kin,
     Known,
-    Reached,
     Result,
     ShardKey,
     ShardState,
@@ -98,8 +98,9 @@ def _window(fact: WindowRecorded, known: Known, changes: Changes) -> bool:
         kin = Kin(minute, message, variation, outcome, error, segments)
         tally[kin] = tally.get(kin, 0) + number
         if contacts:
-            reached = Reached(minute, message, variation, segments, contacts)
-            changes.reached.setdefault(key, []).append(reached)
+            received = Received(minute, message, variation, segments)
+            groups = changes.reached.setdefault(key, {})
+            groups.setdefault(received, bytearray()).extend(contacts)
     return True
 
 

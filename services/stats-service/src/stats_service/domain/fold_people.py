@@ -60,8 +60,7 @@ def _reached(known: Known, changes: Changes) -> dict[PersonKey, list[Received]]:
     for shard, groups in changes.reached.items():
         if shard.campaign not in wanted:
             continue
-        for minute, message, variation, segments, contacts in groups:
+        for received, contacts in groups.items():
             for contact in wanted[shard.campaign].among(contacts):
-                received = Received(minute, message, variation, segments)
                 found[PersonKey(shard.campaign, contact)].append(received)
     return found

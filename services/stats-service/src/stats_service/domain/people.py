@@ -30,7 +30,7 @@ class Wanted:
         self._by_number = {int.from_bytes(item, "little"): item for item in wanted}
         self._numbers = frozenset(self._by_number)
 
-    def among(self, many: bytes) -> list[bytes]:
+    def among(self, many: bytes | bytearray) -> list[bytes]:
         """Those that are in `many`, references one after the other."""
         found = self._numbers.intersection(struct.unpack(f"<{len(many) // REFERENCE_BYTES}Q", many))
         return [self._by_number[number] for number in found]

@@ -70,16 +70,6 @@ class Kin(NamedTuple):
     segments: tuple[str, ...]
 
 
-class Reached(NamedTuple):
-    """Whom a message reached in a minute: references, one after the other, all in the same segments."""
-
-    minute: int
-    message: str
-    variation: str
-    segments: tuple[str, ...]
-    contacts: bytes
-
-
 @dataclass(frozen=True, slots=True)
 class ShardState:
     """Which windows of a shard have been counted, and whether its completion has."""
@@ -180,12 +170,13 @@ class Known:
 class Changes:
     """What a batch changes: new states (to be set), increments (to be added), links, contacts (to be kept).
 
+    `reached` are the references of those whom the messages of a shard reached, by what they received.
     `foreign` are the places of facts that another organisation than the campaign's told: not counted.
     """
 
     books: dict[str, BookChanges] = field(default_factory=dict)
     shards: dict[ShardKey, ShardState] = field(default_factory=dict)
-    reached: dict[ShardKey, list[Reached]] = field(default_factory=dict)
+    reached: dict[ShardKey, dict[Received, bytearray]] = field(default_factory=dict)
     executions: dict[ExecutionKey, ExecutionState] = field(default_factory=dict)
     people: dict[PersonKey, Person] = field(default_factory=dict)
     campaigns: dict[str, CampaignState] = field(default_factory=dict)
