@@ -51,6 +51,16 @@ def test_an_endpoint_that_falls_silent_is_as_slow_as_it_is_silent():
     assert flight.room_at("e", 11) == 79
 
 
+def test_what_is_known_of_a_quick_endpoint_goes_soon_also_when_all_its_places_are_taken():
+    flight = InFlight(capacity=1000, per_endpoint=2)
+    for name in ("quick", "silent"):
+        flight.answered(name, 0.09, 0)
+        enter(flight, *[due(name, number) for number in range(3)])
+    flight.answered("quick", 0.09, 5)
+    assert [flight.room_at(name, 5) for name in ("quick", "silent")] == [0, -1]
+    assert [flight.flows(name, 5) for name in ("quick", "silent", "new")] == [True, False, True]
+
+
 def test_many_that_hang_leave_places_for_the_others():
     flight = InFlight(capacity=100, per_endpoint=8)
     flight.answered("well", 0.05, 0)
@@ -117,7 +127,7 @@ def test_however_much_waits_for_some_there_is_place_for_the_others():
         backlog.add(due(name, number) for name in hanging for number in range(1000))
     backlog.add(due("well", number) for number in range(10))
     room = {"well": 8}
-    assert backlog.ready(lambda name: room.get(name, 0), now=0) == 10
+    assert backlog.ready(lambda name: name in room, now=0) == 10
     assert set(backlog.enough(lambda name: room.get(name, 0), now=0)) == set(hanging)
     assert [item.endpoint_id for item in backlog.pick(100, lambda name: room.get(name, 0), now=0)] == [
         "well"

@@ -140,11 +140,33 @@ class ConsumerLoop:
             if not isinstance(error, AlreadyHandled):
                 log.warning("events.one_by_one", count=len(records), reason=type(error).__name__)
             return False
-        EVENTS_HANDLED.labels(type="other", result="ignored").inc(len(records) - len(read))
-        seconds = (perf_counter() - started) / max(len(read), 1)
-        for event, record in read:
-            self._note(event, record, "handled", seconds)
+        self._note_together(read, len(records) - len(read), perf_counter() - started)
         return True
+
+    def _note_together(
+        self, read: Sequence[tuple[AnyEvent, ConsumerRecord]], ignored: int, seconds: float
+    ) -> None:
+        """One line for all of them: it was one piece of work."""
+        if ignored:
+            EVENTS_HANDLED.labels(type="other", result="ignored").inc(ignored)
+        if not read:
+            return
+        ages: dict[str, list[float]] = {}
+        now = datetime.now(UTC)
+        for event, _ in read:
+            ages.setdefault(event.type, []).append(max(0.0, (now - event.time).total_seconds()))
+        for name, found in ages.items():
+            EVENTS_HANDLED.labels(type=name, result="handled").inc(len(found))
+            each, age = EVENT_SECONDS.labels(type=name), EVENT_AGE.labels(type=name)
+            for seen in found:
+                each.observe(seconds / len(read))
+                age.observe(seen)
+        first, last = read[0][1], read[-1][1]
+        log.info(
+            "events.handled", count=len(read), types={name: len(found) for name, found in ages.items()},
+            event_ids=[event.id for event, _ in read], seconds=round(seconds, 4), topic=first.topic,
+            partition=first.partition, offset=first.offset, last_offset=last.offset,
+        )  # fmt: skip
 
     async def handle(self, record: ConsumerRecord) -> None:
         """Bring one record to its end: handled, already handled, ignored or parked."""

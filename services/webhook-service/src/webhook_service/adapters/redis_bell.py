@@ -17,7 +17,7 @@ from webhook_service.domain.delivery import Due
 log = get_logger()
 
 CHANNEL = "webhook:due"
-MOST = 200
+MOST = 1_000
 """Deliveries in one message; of more than these in a group deliverers hear by their next look."""
 REST_SECONDS = 1.0
 """How long to leave a Redis alone that did not answer."""

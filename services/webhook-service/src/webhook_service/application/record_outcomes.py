@@ -19,6 +19,7 @@ from webhook_service.application.ports import Deliveries, Endpoints
 from webhook_service.domain.delivery import NO_CAMPAIGN, Due, Status
 from webhook_service.domain.endpoint import DisabledReason, Endpoint
 from webhook_service.domain.health import (
+    NOTHING,
     BreakerRules,
     Report,
     effect_of,
@@ -104,7 +105,7 @@ class RecordOutcomes:
         for item in sorted(sent, key=lambda item: item.outcome.attempt.at):
             if not item.gone:
                 endpoint = known[item.taken.endpoint.id] = item.taken.endpoint
-                reports[endpoint.id] = reports.get(endpoint.id, Report()).then(
+                reports[endpoint.id] = reports.get(endpoint.id, NOTHING).then(
                     effect_of(item.answer),
                     wait_seconds=wait_asked(item.answer, now=now),
                     probe=item.taken.probe,

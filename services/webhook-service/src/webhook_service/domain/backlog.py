@@ -53,9 +53,13 @@ class Backlog:
             if len(queue) >= many or not self._may_go(name, room_at, now)
         ]
 
-    def ready(self, room_at: Callable[[str], int], now: float) -> int:
-        """How many are remembered of endpoints that have room."""
-        return sum(len(queue) for name, queue in self._queues.items() if self._may_go(name, room_at, now))
+    def ready(self, flows: Callable[[str], bool], now: float) -> int:
+        """How many are remembered of endpoints to which they flow."""
+        return sum(
+            len(queue)
+            for name, queue in self._queues.items()
+            if self._held_until.get(name, now) <= now and flows(name)
+        )
 
     def _may_go(self, endpoint_id: str, room_at: Callable[[str], int], now: float) -> bool:
         return self._held_until.get(endpoint_id, now) <= now and room_at(endpoint_id) > 0

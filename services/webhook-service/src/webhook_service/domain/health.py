@@ -63,6 +63,8 @@ class Report:
 
     def then(self, effect: Effect, *, wait_seconds: float, probe: bool) -> "Report":
         """With one answer more."""
+        if effect is Effect.SUCCESS and not probe and (self is NOTHING or self is ALL_WELL):
+            return ALL_WELL  # nearly all of them
         trouble = effect in (Effect.TROUBLE, Effect.BUSY)
         waits = [self.wait_seconds] if self.wait_seconds is not None else []
         waits += [wait_seconds] if effect is Effect.BUSY else []
@@ -79,6 +81,10 @@ class Report:
     def probe_passed(self) -> bool:
         """The endpoint is well again."""
         return self.probed in (Effect.SUCCESS, Effect.ANSWERED)
+
+
+NOTHING = Report()
+ALL_WELL = Report(succeeded=True, calmed=True)
 
 
 def effect_of(answer: Answer) -> Effect:

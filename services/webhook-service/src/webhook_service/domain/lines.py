@@ -47,12 +47,19 @@ class InFlight:
 
     def room_at(self, endpoint_id: str, now: float) -> int:
         """How many more of this endpoint, apart from the whole."""
-        usual = max(self._seconds.get(endpoint_id, inf), now - self._heard_at.get(endpoint_id, now))
+        usual = self._usual(endpoint_id, now)
         if usual > SILENT_SECONDS and self.room <= self._capacity // 2:
             return 1 - self._endpoints[endpoint_id]
         ahead = max(1.0, AHEAD_SECONDS / max(usual, 1e-3)) if self._ahead < self._capacity else 1.0
         most = min(ceil(self._per_endpoint * ahead), max(MOST_AHEAD, self._per_endpoint))
         return most - self._endpoints[endpoint_id]
+
+    def flows(self, endpoint_id: str, now: float) -> bool:
+        """Whether what is known of this endpoint goes soon: there is room, or will be in a moment."""
+        return self._usual(endpoint_id, now) <= SILENT_SECONDS or self.room_at(endpoint_id, now) > 0
+
+    def _usual(self, endpoint_id: str, now: float) -> float:
+        return max(self._seconds.get(endpoint_id, inf), now - self._heard_at.get(endpoint_id, now))
 
     def enter(self, key: str, endpoint_id: str, now: float) -> None:
         """It is being taken."""

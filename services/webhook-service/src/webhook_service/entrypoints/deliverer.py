@@ -151,8 +151,9 @@ class Deliverer:
         self._backlog.hold(endpoint_id, monotonic() + seconds)
 
     def _ready(self) -> int:
-        """How many are known that could be sent now."""
-        return self._backlog.ready(self._room_at, monotonic())
+        """How many are known that go soon."""
+        now = monotonic()
+        return self._backlog.ready(lambda name: self._in_flight.flows(name, now), now)
 
     def _room_at(self, endpoint_id: str) -> int:
         return self._in_flight.room_at(endpoint_id, monotonic())

@@ -27,7 +27,8 @@ FOUND = 4_000
 FRESH_FOUND = 10_000
 """Found in a short look at most: what comes due in FRESH, at rates of which one process is capable."""
 FEW = 1_000
-LONG_SECONDS = 1.0
+LONG_SECONDS, BUSY_SECONDS = 1.0, 5.0
+"""Between two long looks, when little is known that goes soon, and when enough is."""
 SHARE, FRESH_SHARE = 10, 3
 """A look is made no more often than so many times its own length."""
 GAUGE_SECONDS = 5
@@ -74,7 +75,8 @@ class Looking:
                 found = await self._due(None, self._clock.now(), FOUND, enough())
                 hear(found)
                 more = len(found) == FOUND
-                next_at = monotonic() + max(LONG_SECONDS, SHARE * (monotonic() - began))
+                pause = LONG_SECONDS if ready() < FEW else BUSY_SECONDS
+                next_at = monotonic() + max(pause, SHARE * (monotonic() - began))
             await asyncio.sleep(self._poll_seconds)
 
     async def _due(
