@@ -1,5 +1,6 @@
 """docker-compose.yml says the same as the native stack, and its secrets are made once."""
 
+import json
 import re
 import runpy
 import stat
@@ -7,11 +8,29 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import yaml
 from devstack.components.gateway import SERVICES as GATEWAY_SERVICES
 from devstack.table import SERVICES
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+READS_SETTINGS = """
+import json, os, runpy, sys
+import service_kit.process as process
+process.run_process = lambda *_, **__: sys.exit(0)
+package, answers = sys.argv[1], {}
+for command, environment in json.loads(sys.argv[2]).items():
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = [package, command]
+    try:
+        runpy.run_module(f"{package}.__main__", run_name="__main__")
+    except SystemExit as end:
+        answers[command] = end.code
+print(json.dumps(answers))
+"""
+"""Starts each command up to where its process would run."""
 SECRETS = ("JWT_SECRET", "ENCRYPTION_KEYS", "INTERNAL_TOKEN", "TRACKING_KEYS")
 
 
@@ -30,6 +49,31 @@ def test_containers_run_exactly_the_processes_of_the_native_stack() -> None:
     )  # fmt: skip
     assert [name for name, _, _ in found] == [f"{service}-{process}" for _, service, process in found]
     assert {name for name, _, _ in found} == ours
+
+
+def filled_in(value: str, given: dict[str, str]) -> str:
+    """`value` with its variables, the innermost first: what is given, else what stands behind `:-` or `:+`."""
+    pattern = re.compile(r"\$\{(\w+)(?::[-+?]([^{}]*))?\}")
+    while pattern.search(value):
+        value = pattern.sub(lambda found: given.get(found[1]) or found[2] or "", value)
+    return value
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_container_is_given_all_settings_that_its_process_needs(service: str, tmp_path: Path) -> None:
+    given = make_env(tmp_path / ".env")
+    processes = {}
+    for name, container in yaml.safe_load(COMPOSE)["services"].items():
+        if name.startswith(f"{service}-") and "-m" in container.get("command", []):
+            processes[container["command"][-1]] = {
+                key: filled_in(str(value), given) for key, value in container["environment"].items()
+            }
+    assert set(processes) == set(SERVICES[service])
+    asked = subprocess.run(
+        [sys.executable, "-c", READS_SETTINGS, f"{service}_service", json.dumps(processes)],
+        capture_output=True, check=True, text=True,
+    )  # fmt: skip
+    assert json.loads(asked.stdout) == dict.fromkeys(processes, 0)
 
 
 def test_the_gateway_knows_every_address_that_its_route_table_asks_for() -> None:
