@@ -85,7 +85,7 @@ def build_aggregator(wiring: Wiring, progress: Progress) -> tuple[FaustSource, d
             progress=progress,
         ),
         "announce": lambda: announce_for_ever(
-            announce,
+            lambda: aggregator.between_batches(announce),
             every_seconds=settings.announce_poll_seconds,
             retry_seconds=settings.consumer_retry_seconds,
         ),

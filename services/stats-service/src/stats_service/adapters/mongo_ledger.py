@@ -100,16 +100,14 @@ class MongoLedger:
         reached = await self._people.among(names.reached, books, session)
         people = await self._people.known(names.engaged | reached, books, session)
         new = names.engaged - people.keys()
-        if new and self._into is None:
-            # A pass takes long: who folds deliveries of the campaign meanwhile is to repeat, not this.
-            campaigns = sorted({key.campaign for key in new})
-            held = {"_id": {"$in": campaigns}}
-            await self._numbers.update_many(held, {"$inc": {"passes": 1}}, session=session)
         return people, await self._people.received(new, books, session)
 
     async def _versions(self, campaigns: Iterable[str], session: Session) -> dict[str, int]:
         if self._into is not None:
             return dict(self._into)
+        # Before all else: of two that change a campaign, the one that has done nothing yet repeats.
+        held = {"_id": {"$in": sorted(campaigns)}}
+        await self._numbers.update_many(held, {"$inc": {"holds": 1}}, session=session)
         rows = await rows_of(self._numbers, campaigns, session, {"version": 1})
         return dict.fromkeys(campaigns, 0) | {row["_id"]: row["version"] for row in rows}
 
@@ -117,7 +115,6 @@ class MongoLedger:
         """Store `changes` of what was `known` in `tx`, and mark the campaigns that changed."""
         session = session_of(tx)
         if self._into is None:
-            # First, so that whoever changes the same campaign meets it before the work is done.
             await write(self._numbers, [_mark(*item) for item in changes.books.items()], session)
             await self._registry.apply(changes, known, session)
             await write(self._links, [keep_link(link) for link in changes.links], session)

@@ -89,6 +89,11 @@ class Aggregator:
         self._one_at_a_time = asyncio.Lock()
         self._most = MOST_AT_ONCE
 
+    async def between_batches(self, work: Callable[[], Awaitable[int]]) -> int:
+        """Do `work` while nothing is folded here: what writes the same rows would only make both repeat."""
+        async with self._one_at_a_time:
+            return await work()
+
     async def take_all(self, groups: Mapping[Partition, Sequence[Record]]) -> None:
         """Bring the records of several partitions to their ends: at once if nothing is odd about them."""
         if not await self._together(groups):
