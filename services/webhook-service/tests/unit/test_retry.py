@@ -86,6 +86,7 @@ def test_an_empty_schedule_means_one_attempt():
         ("Thu, 01 Jan 2026 12:01:30 -0000", 90),
         ("Fri, 31 Dec 9999 23:59:59 GMT", MAX_RETRY_AFTER_SECONDS),
         ("Thu, 99 Jan 2026 12:01:30 GMT", 0),
+        ("Mon, 01 Jan 99999999999 00:00:00 GMT", 0),
     ],
 )  # fmt: skip
 def test_retry_after_is_read_as_seconds_or_as_a_date(value: str | None, seconds: float):

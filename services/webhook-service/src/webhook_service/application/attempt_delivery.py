@@ -6,7 +6,7 @@ can tell.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from service_kit.clock import Clock
 
@@ -15,6 +15,8 @@ from webhook_service.application.ports import Secrets, Sender
 from webhook_service.domain.delivery import Answer, Attempt, Claim, Outcome, Status
 from webhook_service.domain.endpoint import Endpoint
 from webhook_service.domain.retry import judge
+
+OUR_ERROR = Answer(None, "the request could not be made: an error on our side", None, None, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class AttemptDelivery:
     patience: timedelta
 
     async def __call__(self, taken: Taken) -> Sent:
-        """Attempt it."""
+        """Attempt it. Raises for what is wrong on our side, such as a secret that does not open."""
         claim, endpoint, at = taken.claim, taken.endpoint, self.clock.now()
         answer = await self.sender.send(
             endpoint.url,
@@ -61,6 +63,17 @@ class AttemptDelivery:
             body=claim.body,
             headers=own_headers(endpoint, secrets=self.secrets),
         )
+        return self._judged(taken, at, answer)
+
+    def broken(self, taken: Taken) -> Sent:
+        """What becomes of it when attempting it failed on our side: an attempt like others.
+
+        Else it would be taken again after every lease, for ever, and hold up its lane.
+        """
+        return self._judged(taken, self.clock.now(), OUR_ERROR)
+
+    def _judged(self, taken: Taken, at: datetime, answer: Answer) -> Sent:
+        claim = taken.claim
         verdict = judge(
             answer,
             attempts_made=claim.attempts_made,

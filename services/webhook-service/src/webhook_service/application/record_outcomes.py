@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from service_kit.clock import Clock
+from service_kit.logging import get_logger
 
 from webhook_service.application.attempt_delivery import Sent
 from webhook_service.application.disable_endpoint import DisableEndpoint
@@ -27,6 +28,8 @@ from webhook_service.domain.health import (
     pause_after,
     wait_asked,
 )
+
+log = get_logger()
 
 FRESH = timedelta(seconds=30)
 """A well endpoint's last success is noted no more often."""
@@ -112,7 +115,10 @@ class RecordOutcomes:
                 )
         for endpoint_id, report in reports.items():
             if _is_news(known[endpoint_id], report, now):
-                await self._note_one(endpoint_id, report, now, noted)
+                try:
+                    await self._note_one(endpoint_id, report, now, noted)
+                except Exception as error:  # the others' notes count; this one's later answers say it again
+                    log.warning("endpoint.not_noted", endpoint=endpoint_id, exc_info=error)
         return noted
 
     async def _note_one(self, endpoint_id: str, report: Report, now: datetime, noted: Noted) -> None:

@@ -101,6 +101,8 @@ def effect_of(answer: Answer) -> Effect:
 
 def wait_asked(answer: Answer, *, now: datetime) -> float:
     """Seconds that the endpoint as a whole shall be left alone, as far as `answer` says so."""
+    if effect_of(answer) is not Effect.BUSY:
+        return 0.0
     return retry_after_seconds(answer.retry_after, now=now)
 
 

@@ -63,7 +63,7 @@ def retry_after_seconds(value: str | None, *, now: datetime) -> float:
         return float(min(int(text[:12]), MAX_RETRY_AFTER_SECONDS))
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a year of many digits
         return 0.0
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return min(max((at - now).total_seconds(), 0.0), float(MAX_RETRY_AFTER_SECONDS))

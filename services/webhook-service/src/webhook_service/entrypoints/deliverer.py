@@ -179,17 +179,22 @@ class Deliverer:
             if self._clock.now() + timedelta(seconds=self._pace.request_seconds) > claim.until:
                 self._in_flight.leave(claim.key)  # its lease could end before the answer comes
                 return
-            sent = await self._attempt(taken)
+            sent = await self._try(taken)
             self._in_flight.answered(taken.endpoint.id, sent.answer.duration_ms / 1000, monotonic())
             self._sent.append(sent)
             self._came_back.set()
-        except Exception as error:  # the lease ends, and the delivery is taken again
-            self._in_flight.leave(claim.key)
-            ATTEMPTS.labels(result="error").inc()
-            log.error("delivery.attempt_failed", delivery=claim.key, org=claim.org, exc_info=error)
         finally:
             self._stirred.set()
             self._start(self._lines.served(taken.endpoint.id))
+
+    async def _try(self, taken: Taken) -> Sent:
+        try:
+            return await self._attempt(taken)
+        except Exception as error:
+            log.error(
+                "delivery.attempt_failed", delivery=taken.claim.key, org=taken.claim.org, exc_info=error
+            )
+            return self._attempt.broken(taken)
 
     async def _record_all(self) -> None:
         while True:

@@ -11,6 +11,7 @@ from service_kit.logging import get_logger
 
 from webhook_service.application.attempt_delivery import Sent
 from webhook_service.application.record_outcomes import RecordOutcomes
+from webhook_service.application.take_deliveries import GLANCE
 from webhook_service.metrics import DISABLED, PAUSED
 
 log = get_logger()
@@ -48,4 +49,5 @@ class Noting:
             for reason in noted.disabled:
                 DISABLED.labels(reason=reason.value).inc()
             for endpoint_id, until in noted.paused.items():
-                self._hold(endpoint_id, (until - self._clock.now()).total_seconds())
+                # For a moment only: who takes asks about the pause again, and its owner may end it.
+                self._hold(endpoint_id, min(until - self._clock.now(), GLANCE).total_seconds())
