@@ -102,7 +102,7 @@ class Desk:
             transactions=mortal(self.transactions),
             positions=mortal(MongoMaking(self.database, book_of(campaign, following))),
             ledger=MongoLedger(self.database, clock=SystemClock(), into={campaign: following}),
-            live=self.positions,
+            live=mortal(self.positions),
             attribution=WEEK,
         )
         return await rebuild.run(self.follow)
