@@ -31,7 +31,7 @@ LONG_SECONDS, BUSY_SECONDS = 1.0, 5.0
 """Between two long looks, when little is known that goes soon, and when enough is."""
 SHARE, FRESH_SHARE = 10, 3
 """A look is made no more often than so many times its own length."""
-GAUGE_SECONDS = 5
+GAUGE_SECONDS, GAUGE_SHARE = 5, 20
 GAUGE_LIMIT = 10_000
 
 
@@ -91,8 +91,10 @@ class Looking:
     async def gauge(self) -> None:
         """Keep the backlog's gauge current, for ever."""
         while True:
+            began = monotonic()
             try:
                 DUE.set(await self._deliveries.count_due(now=self._clock.now(), limit=GAUGE_LIMIT))
             except Exception as error:  # a gauge must not take the deliverer down
                 log.warning("deliverer.gauge_failed", reason=type(error).__name__)
-            await asyncio.sleep(GAUGE_SECONDS)
+            # Counting a long backlog takes its time, and the deliveries need the database more.
+            await asyncio.sleep(max(GAUGE_SECONDS, GAUGE_SHARE * (monotonic() - began)))
