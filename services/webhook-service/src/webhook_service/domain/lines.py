@@ -55,8 +55,8 @@ class InFlight:
         return most - self._endpoints[endpoint_id]
 
     def flows(self, endpoint_id: str, now: float) -> bool:
-        """Whether what is known of this endpoint goes soon: there is room, or will be in a moment."""
-        return self._usual(endpoint_id, now) <= SILENT_SECONDS or self.room_at(endpoint_id, now) > 0
+        """Whether what is known of this endpoint goes soon: it is known to answer, and has done so lately."""
+        return self._usual(endpoint_id, now) <= SILENT_SECONDS
 
     def _usual(self, endpoint_id: str, now: float) -> float:
         return max(self._seconds.get(endpoint_id, inf), now - self._heard_at.get(endpoint_id, now))
