@@ -250,3 +250,23 @@ async def test_an_erased_contact_is_emptied_and_the_conversion_stays(
     assert [(data["contactId"], data["value"]) for data in shown] == [(None, 5), ("c2", 5)]
     kept = await client.get(f"{PATH}/{theirs.json()['data']['id']}", headers=token("other"))
     assert kept.json()["data"]["contactId"] == "c1"
+
+
+async def test_a_conversion_told_after_the_erasure_never_names_the_contact_and_is_told_as_the_persons(
+    wiring: ApiWiring, client: httpx.AsyncClient, mongo_database: Any, click_id: str
+) -> None:
+    for _ in range(2):
+        await wiring.transactions.run(lambda tx: wiring.conversions.forget_contact(tx, "acme", CONTACT))
+    bodies = [{"clickId": click_id, "externalId": "1"}, {"campaignId": CAMPAIGN, "contactId": CONTACT}]
+    for body in [*bodies, *bodies]:
+        answer = await client.post(PATH, json=body)
+        assert answer.json()["data"]["contactId"] is None, answer.text
+        shown = await client.get(f"{PATH}/{answer.json()['data']['id']}")
+        assert shown.json()["data"]["contactId"] is None
+    assert [event.contact_id for event in await told(mongo_database)] == [CONTACT] * 3
+    theirs = {"campaignId": THEIRS, "contactId": CONTACT}
+    answer = await client.post(PATH, json=theirs, headers=token("other"))
+    assert answer.json()["data"]["contactId"] == CONTACT
+    # Erased ones are remembered for ever, the others for as long as two can be in each other's way.
+    rows = await mongo_database["erasures"].find({}, {"_id": 0}).to_list(None)
+    assert sorted(map(sorted, rows)) == [["erased"], ["told", "toldAt"]]

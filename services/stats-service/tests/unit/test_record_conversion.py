@@ -43,6 +43,7 @@ class World:
 
     def __init__(self, *, from_look: int = 1, link: FrozenLink = LINK) -> None:
         self.rows: dict[str, Conversion] = {}
+        self.erased: set[str | None] = set()
         self.outbox = InMemoryOutbox()
         self.link = link
         self.looks = 0
@@ -56,11 +57,13 @@ class World:
         row = self.rows.get(two)
         return row if row is not None and row.org == one else None
 
-    async def add(self, tx: Tx, conversion: Conversion) -> None:
+    async def add(self, tx: Tx, conversion: Conversion) -> Conversion:
         self.before_add()
         if conversion.id in self.rows:
             raise ConversionExists
-        staged(tx, lambda: self.rows.update({conversion.id: conversion}))
+        stored = replace(conversion, contact=None) if conversion.contact in self.erased else conversion
+        staged(tx, lambda: self.rows.update({conversion.id: stored}))
+        return stored
 
     async def owner_of(self, campaign: str) -> Owner | None:
         self.looks += 1
@@ -107,6 +110,14 @@ async def test_a_conversion_of_a_contact_has_no_click_and_the_usual_for_what_is_
     [first, second] = world.told
     assert (first.contact_id, first.click, first.value, first.currency) == ("con_9", None, 0, "EUR")
     assert first.converted_at == NOW and first.conversion_id != second.conversion_id
+
+
+async def test_an_erased_contact_is_not_kept_and_its_conversion_is_counted_as_the_persons() -> None:
+    world = World()
+    world.erased.add("con_1")
+    recorded = await world.tell()
+    assert recorded.conversion.contact is None and await world.tell() == recorded._replace(duplicate=True)
+    assert [event.contact_id for event in world.told] == ["con_1"]
 
 
 async def test_a_click_of_a_test_run_is_marked() -> None:

@@ -8,7 +8,7 @@ from stats_service.domain.conversion import Conversion
 
 
 class ConversionExists(Exception):
-    """Somebody else has just recorded it: begin again, and find it."""
+    """Somebody else has just recorded it, or is erasing its contact: begin again, and find it."""
 
 
 class Conversions(Protocol):
@@ -18,8 +18,8 @@ class Conversions(Protocol):
         """The organisation's conversion of this id."""
         ...
 
-    async def add(self, tx: Tx, conversion: Conversion) -> None:
-        """Store it. Raises ConversionExists."""
+    async def add(self, tx: Tx, conversion: Conversion) -> Conversion:
+        """Store it, without its contact if that was erased; what is stored. Raises ConversionExists."""
         ...
 
 

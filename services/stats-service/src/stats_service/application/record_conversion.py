@@ -97,9 +97,10 @@ class RecordConversion:
         conversion = await self._conversion(identifier, told, org)
 
         async def work(tx: Tx) -> Recorded:
-            await self._conversions.add(tx, conversion)
+            stored = await self._conversions.add(tx, conversion)
+            # The event names an erased contact, too: it is counted as the person's, by reference (ADR 19).
             await self._outbox.add(tx, _converted(conversion))
-            return Recorded(conversion, duplicate=False)
+            return Recorded(stored, duplicate=False)
 
         for _ in range(LOOKS):
             try:
