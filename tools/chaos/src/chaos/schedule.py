@@ -15,7 +15,7 @@ SENDING = ("execution-planner", "execution-relay", "kafka", "mongo", "redis")
 """What an execution leans on beside its workers."""
 OTHERS = (
     "execution-api", "campaign-api", "campaign-relay", "campaign-consumer", "stats-aggregator", "stats-relay",
-    "webhook-consumer", "webhook-deliverer",
+    "webhook-relay", "webhook-consumer", "webhook-deliverer",
 )  # fmt: skip
 PROXIED = ("kafka", "redis")
 How = Literal["cut", "silent", "deaf"]
