@@ -39,6 +39,17 @@ async def test_events_of_a_campaign_go_one_after_another_and_campaigns_side_by_s
     assert await engine.round() == [items[2].event_id]
 
 
+async def test_what_is_held_up_does_not_take_the_room_of_what_is_not(
+    now: datetime, endpoint: Endpoint, make_delivery: Make
+):
+    items = [item for number in range(4) for item in lane(make_delivery, endpoint, 5, f"c{number}")]
+    engine = await begin(now, endpoint, items)
+    taking = await engine.take(await engine.due(), {endpoint.id: 3})
+    assert [item.claim.sequence for item in taking.sends] == [1, 1, 1]
+    assert [due.sequence for due in taking.spared] == [1]
+    assert taking.ordered == {endpoint.id}
+
+
 async def test_without_order_they_go_side_by_side(
     now: datetime, make_endpoint: Callable[..., Endpoint], make_delivery: Make
 ):

@@ -7,7 +7,7 @@ deliverers: a lane has one that may go, and of those who see it one gets it.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -25,19 +25,23 @@ LANE_WAIT = timedelta(seconds=30)
 """How soon at the latest to look again at what waits behind another, or after a lease if that is shorter: a
 deliverer may die before it wakes the next one.
 """
+FAR_BEHIND = 10
+"""So many times as long at most for what is not the next one."""
 
 
 @dataclass(slots=True)
 class Taking:
     """`sends`: to be sent. `waits`: endpoint to the seconds for which its rate or pause allows nothing more.
 
-    `spared`: due, but neither taken nor put off, because of that. `settled`: ended or parked.
+    `spared`: due, but neither taken nor put off, because of that or for want of room. `settled`: ended or
+    parked. `ordered`: the endpoints among them that want order.
     """
 
     sends: list[Taken] = field(default_factory=list)
     waits: dict[str, float] = field(default_factory=dict)
     spared: list[Due] = field(default_factory=list)
     settled: dict[Status, int] = field(default_factory=dict)
+    ordered: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,8 @@ class TakeDeliveries:
     clock: Clock
     lease: timedelta
 
-    async def __call__(self, dues: Sequence[Due]) -> Taking:
-        """Take what may go of `dues`."""
+    async def __call__(self, dues: Sequence[Due], rooms: Mapping[str, int] | None = None) -> Taking:
+        """Take what may go of `dues`. `rooms`: at most so many of an endpoint; None: all of them."""
         now, taking = self.clock.now(), Taking()
         queues: dict[str, list[Due]] = defaultdict(list)
         for due in dues:
@@ -59,7 +63,11 @@ class TakeDeliveries:
         endpoints = await self.endpoints.by_ids(queues)
         on = {key: item for key, item in endpoints.items() if item.active}
         closed = [due for key in queues.keys() - on.keys() for due in queues.pop(key)]
-        await self._keep_order(queues, on, now)
+        await self._keep_order(queues, on, now, taking)
+        if rooms is not None:
+            for key, queue in queues.items():
+                queues[key], rest = queue[: rooms[key]], queue[rooms[key] :]
+                taking.spared += rest
         probes = await self._keep_pauses(queues, on, now, taking)
         await self._keep_rates(queues, on, taking)
         wanted = [due.key for queue in queues.values() for due in queue] + [due.key for due in closed]
@@ -79,9 +87,12 @@ class TakeDeliveries:
                 taking.settled[status] = await self.deliveries.settle(idle, status)
         return taking
 
-    async def _keep_order(self, queues: dict[str, list[Due]], on: dict[str, Endpoint], now: datetime) -> None:
+    async def _keep_order(
+        self, queues: dict[str, list[Due]], on: dict[str, Endpoint], now: datetime, taking: Taking
+    ) -> None:
         """Leave in `queues` of each lane at an ordered endpoint what is not held up."""
         ordered = [key for key in queues if on[key].ordered]
+        taking.ordered.update(ordered)
         lanes = {due.lane for key in ordered for due in queues[key] if due.campaign_id != NO_CAMPAIGN}
         if not lanes:
             return
@@ -95,16 +106,20 @@ class TakeDeliveries:
                 if blocker is None or blocker.sequence >= due.sequence:
                     going.append(due)
                 else:
-                    later[self._look_again(blocker, now)].append(due.key)
+                    later[self._look_again(blocker, due, now)].append(due.key)
                     held_up[due.lane] = blocker.key
             queues[key] = going
         for until, keys in later.items():
             await self.deliveries.postpone(keys, now=now, until=until)
         await self._wake_missed(held_up, now)
 
-    def _look_again(self, blocker: Blocker, now: datetime) -> datetime:
-        """When to look again at what `blocker` holds up. Its end wakes the next one earlier."""
-        at = now + min(LANE_WAIT, self.lease)
+    def _look_again(self, blocker: Blocker, due: Due, now: datetime) -> datetime:
+        """When to look again at what `blocker` holds up. Its end wakes the next one earlier.
+
+        What is further behind may wait longer: those between are woken, and wake it, before.
+        """
+        behind = min(due.sequence - blocker.sequence, FAR_BEHIND)
+        at = now + min(LANE_WAIT, self.lease) * behind
         return at if blocker.lapses_at is None else min(at, blocker.lapses_at)
 
     async def _wake_missed(self, held_up: dict[Lane, str], now: datetime) -> None:

@@ -29,6 +29,8 @@ log = get_logger()
 
 GROUP = 128
 """Deliveries taken in one go."""
+LOOKED_AT = 64
+"""Of one ordered endpoint, in one go."""
 RECORDED = 256
 REST_SECONDS = 1.0
 """After a round that failed."""
@@ -75,6 +77,7 @@ class Deliverer:
         self._noting = Noting(record, clock=clock, hold=self._hold)
         self._took_at = monotonic()
         self._stopping = False
+        self._ordered: set[str] = set()
 
     async def is_alive(self) -> bool:
         """Liveness: the loop has gone round lately. A database that is away does not count against it."""
@@ -122,11 +125,12 @@ class Deliverer:
     async def _round(self) -> None:
         """Take from the backlog until there is nothing, or no room."""
         while not self._stopping and (picked := self._pick()):
+            rooms = {due.endpoint_id: self._room_at(due.endpoint_id) for due in picked}
             for due in picked:
                 self._in_flight.enter(due.key, due.endpoint_id, monotonic())
             sends: list[Taken] = []
             try:
-                taking = await self._take(picked)
+                taking = await self._take(picked, rooms)
                 sends = taking.sends
             except Exception as error:  # whatever it is, a later round may work, and leases repair this one
                 log.warning("deliverer.round_failed", reason=type(error).__name__, exc_info=error)
@@ -140,6 +144,7 @@ class Deliverer:
             for endpoint_id, seconds in taking.waits.items():
                 self._hold(endpoint_id, seconds)
             self._backlog.add(taking.spared)
+            self._ordered = (self._ordered - rooms.keys()) | taking.ordered
             for status, count in taking.settled.items():
                 result = Result.PARKED if status is Status.PARKED else Result.ENDED
                 ATTEMPTS.labels(result=result.value).inc(count)
@@ -161,9 +166,14 @@ class Deliverer:
     def _enough(self) -> Sequence[str]:
         return self._backlog.enough(self._room_at, monotonic())
 
+    def _looked_at(self, endpoint_id: str) -> int:
+        """How many to look at. Where order is wanted most may be held up, so that room is not the measure."""
+        room = self._room_at(endpoint_id)
+        return max(room, LOOKED_AT) if room > 0 and endpoint_id in self._ordered else room
+
     def _pick(self) -> list[Due]:
         room = min(GROUP, self._in_flight.room)
-        picked = self._backlog.pick(room, self._room_at, monotonic()) if room > 0 else []
+        picked = self._backlog.pick(room, self._looked_at, monotonic()) if room > 0 else []
         return [due for due in picked if due.key not in self._in_flight]
 
     def _start(self, taken: Taken | None) -> None:
