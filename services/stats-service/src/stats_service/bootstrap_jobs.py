@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import partial
 
 from aiokafka.errors import KafkaError
+from contracts.topics import ENGAGEMENT_EVENTS
 from pymongo.errors import PyMongoError
 from service_kit import logging
 from service_kit.errors import Retryable
@@ -16,7 +17,7 @@ from stats_service.adapters.book_keys import book_of
 from stats_service.adapters.kafka_log import KafkaLog
 from stats_service.adapters.mongo_books import MongoBooks
 from stats_service.adapters.mongo_ledger import MongoLedger
-from stats_service.adapters.mongo_rebuilds import MongoMaking
+from stats_service.adapters.mongo_rebuilds import Maker, MongoMaking
 from stats_service.application.ports_rebuild import Superseded
 from stats_service.application.rebuild_book import NotRebuilt, Rebuild, Rebuilt
 from stats_service.bootstrap import Wiring
@@ -54,8 +55,9 @@ async def _reconcile(wiring: Wiring) -> None:
 
 
 async def _rebuild(wiring: Wiring, *, campaign: str) -> None:
-    books = MongoBooks(wiring.database, wiring.transactions)
-    holding = await books.holding(campaign)
+    maker = Maker(wiring.database, campaign)
+    books = MongoBooks(wiring.database, wiring.transactions, maker)
+    holding = await books.begin(campaign)
     if holding is None:
         sys.exit(f"error: there is no campaign {campaign}")
     log = KafkaLog(
@@ -67,12 +69,12 @@ async def _rebuild(wiring: Wiring, *, campaign: str) -> None:
         holding,
         books=books,
         transactions=wiring.transactions,
-        positions=MongoMaking(wiring.database, book_of(campaign, following)),
+        positions=MongoMaking(wiring.database, book_of(campaign, following), maker),
         ledger=MongoLedger(wiring.database, clock=wiring.clock, into={campaign: following}),
         live=wiring.positions,
         attribution=timedelta(days=wiring.settings.attribution_window_days),
     )
-    _tell(campaign, await rebuild.run(partial(log.follow, TOPICS)))
+    _tell(campaign, await rebuild.run(partial(log.follow, TOPICS, first=ENGAGEMENT_EVENTS.name)))
 
 
 def _tell(campaign: str, done: Rebuilt) -> None:

@@ -47,12 +47,12 @@ class KafkaLog:
                     raise LogAway("the log does not answer")
 
     @asynccontextmanager
-    async def follow(self, topics: Collection[str]) -> AsyncIterator["KafkaTail"]:
-        """All of `topics` from their first offsets, read as they grow. Raises LogAway."""
+    async def follow(self, topics: Collection[str], *, first: str) -> AsyncIterator["KafkaTail"]:
+        """All of `topics` from their first offsets, as they grow; `first` before the others. Or LogAway."""
         async with self._consumer(*topics, auto_offset_reset="earliest") as consumer:
             partitions = list(consumer.assignment())
             await consumer.seek_to_beginning(*partitions)
-            tail = KafkaTail(consumer, timeout_seconds=self._timeout_ms / 1000)
+            tail = KafkaTail(consumer, first=first, timeout_seconds=self._timeout_ms / 1000)
             await tail.look_where_it_is()
             yield tail
 
@@ -77,10 +77,11 @@ class KafkaLog:
 
 
 class KafkaTail:
-    """A log that is followed: `rest` goes on where the last one ended."""
+    """A log that is followed: `rest` goes on where the last one ended; the topic `first` is read first."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, *, timeout_seconds: float) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, *, first: str, timeout_seconds: float) -> None:
         self._consumer = consumer
+        self._first = first
         self._timeout_seconds = timeout_seconds
         self.at: Mapping[Partition, int] = {}
 
@@ -92,9 +93,17 @@ class KafkaTail:
     async def rest(self) -> AsyncIterator[tuple[Partition, Sequence[Record]]]:
         """What there is up to the ends as they are now, in pieces. Raises LogAway."""
         ends = await self._consumer.end_offsets(self._consumer.assignment())
+        for is_first in (True, False):
+            those = {tp: end for tp, end in ends.items() if (tp.topic == self._first) == is_first}
+            async for piece in self._up_to(those):
+                yield piece
+
+    async def _up_to(
+        self, ends: Mapping[TopicPartition, int]
+    ) -> AsyncIterator[tuple[Partition, Sequence[Record]]]:
         moved_at = monotonic()
         while any(self.at[Partition(tp.topic, tp.partition)] < end for tp, end in ends.items()):
-            found = await self._consumer.getmany(timeout_ms=200, max_records=PIECE)
+            found = await self._consumer.getmany(*ends, timeout_ms=200, max_records=PIECE)
             for tp, items in found.items():
                 yield Partition(tp.topic, tp.partition), [_record(item) for item in items]
             before = self.at

@@ -1,14 +1,15 @@
 """What counting again needs of the world: other versions of books, and the log followed to its end."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import NewType, Protocol
 
 from service_kit.ports import Tx
 
-from stats_service.application.ports import Partition, Positions, Record
+from stats_service.application.ports import Partition, Record
 from stats_service.domain.dimensions import Line
+from stats_service.domain.fact_names import FactName
 
 Totals = Mapping[tuple[Line, str], int]
 """(line, metric) → count; absent means 0."""
@@ -33,21 +34,6 @@ class Follow(Protocol):
         ...
 
 
-class Making(Positions, Protocol):
-    """The positions of a book that is being made. Whoever begins last makes it, and nobody else any more.
-
-    `move` raises Superseded when somebody else has begun it since.
-    """
-
-    async def begin(self) -> None:
-        """Make the book; nobody else does from now on."""
-        ...
-
-    async def end(self, tx: Tx) -> None:
-        """The book is made, if `tx` commits: nobody folds into it by these any more. Raises Superseded."""
-        ...
-
-
 class LivePositions(Protocol):
     """How far the numbers are that hold."""
 
@@ -65,7 +51,7 @@ class Holding:
 
 
 class Superseded(Exception):
-    """Somebody else has begun to make the same book, or made it."""
+    """Somebody else has begun to count the campaign again."""
 
 
 Names = NewType("Names", object)
@@ -73,22 +59,29 @@ Names = NewType("Names", object)
 
 
 class Books(Protocol):
-    """The books of a campaign: the one that holds, and the one that is being made."""
+    """The books of a campaign: the one that holds, and the one that is being made.
 
-    async def holding(self, campaign: str) -> Holding | None:
-        """None for a campaign that nobody has told of."""
+    Whoever begins last makes it, and nobody else any more: what the others do then raises Superseded, as does
+    the `move` of their positions, and changes nothing.
+    """
+
+    async def begin(self, campaign: str) -> Holding | None:
+        """Make the next book; nobody else does from now on. None for a campaign that nobody has told of.
+
+        What it answers holds as long as nobody is Superseded by another beginning.
+        """
         ...
 
-    async def clear_others(self, campaign: str, version: int) -> None:
-        """Remove all of the campaign's books but `version`, and how far those were that were being made."""
+    async def clear_others(self, campaign: str) -> None:
+        """Remove all of the campaign's books but the one that holds, and how far those were."""
         ...
 
     def names(self, campaign: str, version: int) -> AsyncIterator[Names]:
         """The names of all facts in a book, in handy pieces."""
         ...
 
-    async def missing(self, names: Names, campaign: str, version: int) -> int:
-        """How many of `names` are not in the book of `version`."""
+    async def missing(self, names: Names, campaign: str, version: int) -> Set[FactName]:
+        """Those of `names` that are not in the book of `version`."""
         ...
 
     async def totals(self, tx: Tx, campaign: str, version: int) -> Totals:
@@ -96,7 +89,7 @@ class Books(Protocol):
         ...
 
     async def swap(self, tx: Tx, campaign: str, holding: Holding) -> None:
-        """Let the next version hold, from this transaction on. Raises Superseded when another one holds.
+        """Let the next version hold, from this transaction on. Or Superseded.
 
         Whoever counts into the book that held, at the same time, conflicts with `tx`.
         """

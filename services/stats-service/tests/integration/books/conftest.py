@@ -15,7 +15,7 @@ from stats_service.adapters.book_keys import book_of
 from stats_service.adapters.mongo_books import MongoBooks
 from stats_service.adapters.mongo_ledger import BOOK_COLLECTIONS, MongoLedger
 from stats_service.adapters.mongo_positions import MongoPositions
-from stats_service.adapters.mongo_rebuilds import REBUILDS, MongoMaking
+from stats_service.adapters.mongo_rebuilds import REBUILDS, Maker, MongoMaking
 from stats_service.application.fold_batch import fold_batches
 from stats_service.application.ports import Partition, Record
 from stats_service.application.rebuild_book import Rebuild, Rebuilt
@@ -91,16 +91,17 @@ class Desk:
 
     async def rebuild(self, campaign: str, mortal: Callable[[Any], Any] = lambda part: part) -> Rebuilt:
         """Count the campaign again; `mortal` may wrap each part that the rebuild works with."""
-        books = MongoBooks(self.database, self.transactions)
-        holding = await books.holding(campaign)
+        maker = Maker(self.database, campaign)
+        books = mortal(MongoBooks(self.database, self.transactions, maker))
+        holding = await books.begin(campaign)
         assert holding is not None
         following = holding.version + 1
         rebuild = Rebuild(
             campaign,
             holding,
-            books=mortal(books),
+            books=books,
             transactions=mortal(self.transactions),
-            positions=mortal(MongoMaking(self.database, book_of(campaign, following))),
+            positions=mortal(MongoMaking(self.database, book_of(campaign, following), maker)),
             ledger=MongoLedger(self.database, clock=SystemClock(), into={campaign: following}),
             live=mortal(self.positions),
             attribution=WEEK,
@@ -111,9 +112,11 @@ class Desk:
         """Keys of what belongs to another book of the campaign than the one that holds."""
         book = await self.shelf.book_of(campaign)
         every = book.rpartition("~")[0] + "~"
-        names = (REBUILDS, *BOOK_COLLECTIONS)
+        names = (REBUILDS, *BOOK_COLLECTIONS)  # but the row of makers, which stays
         ids = [row["_id"] for name in names async for row in self.database[name].find({}, {"_id": 1})]
-        return [key for key in ids if key.startswith(every) and not key.startswith(f"{book}/")]
+        return [
+            key for key in ids if key.startswith(every) and key != every and not key.startswith(f"{book}/")
+        ]
 
 
 @pytest.fixture
