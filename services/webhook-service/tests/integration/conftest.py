@@ -96,9 +96,10 @@ class Api:
 
     async def disable(self, webhook: str, reason: DisabledReason) -> None:
         """As the deliverer does."""
-        now = self.clock.now()
+        now, endpoint = self.clock.now(), await self.ports.endpoints.find("acme", webhook)
+        assert endpoint is not None
         await self.ports.transactions.run(
-            lambda tx: self.ports.endpoints.disable(tx, "acme", webhook, reason=reason, now=now)
+            lambda tx: self.ports.endpoints.disable(tx, endpoint, reason=reason, now=now)
         )
 
     async def attempted(self, delivery: Delivery, status: Status, *, at: datetime) -> None:

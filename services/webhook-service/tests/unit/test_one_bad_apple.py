@@ -78,8 +78,8 @@ async def test_an_endpoint_that_cannot_be_noted_costs_the_others_no_note(
     await engine.store(good, make_delivery(good.id))
     noting = engine.endpoints.note
 
-    async def note(endpoint: Any, report: Report, *, now: datetime) -> Endpoint | None:
-        if bad.id in (endpoint, getattr(endpoint, "id", None)):
+    async def note(endpoint: Endpoint, report: Report, *, now: datetime) -> Endpoint | None:
+        if endpoint.id == bad.id:
             raise TimeoutError
         return await noting(endpoint, report, now=now)
 

@@ -150,12 +150,11 @@ async def test_five_days_without_a_success_switch_it_off_park_what_waits_and_say
     engine = await begin(now, endpoint, make_delivery, 1)
     engine.sender.answer = Answer(400, None, None, None, 1)
     await engine.round()
-    engine.clock.advance(4.9 * 86400)
-    await engine.store(
-        engine.endpoint(endpoint.id), make_delivery(endpoint.id), last := make_delivery(endpoint.id)
-    )
-    await engine.round()
-    assert engine.endpoint(endpoint.id).active
+    for _ in range(4):
+        engine.clock.advance(1.225 * 86400)
+        await engine.store(engine.endpoint(endpoint.id), last := make_delivery(endpoint.id))
+        await engine.round()
+        assert engine.endpoint(endpoint.id).active
     engine.clock.advance(0.1 * 86400)
     await engine.round()
     stored = engine.endpoint(endpoint.id)
@@ -163,6 +162,34 @@ async def test_five_days_without_a_success_switch_it_off_park_what_waits_and_say
     assert engine.stored(last).status is Status.PARKED
     (told,) = engine.outbox.events
     assert (told.data.reason, told.data.failing_since) == ("FAILING", now)
+
+
+async def test_a_failure_after_a_long_silence_begins_the_five_days_anew(
+    now: datetime, endpoint: Endpoint, make_delivery: Make
+):
+    engine = await begin(now, endpoint, make_delivery, 1)
+    engine.sender.answer = Answer(400, None, None, None, 1)
+    await engine.round()
+    engine.clock.advance(6 * 86400)
+    await engine.store(engine.endpoint(endpoint.id), make_delivery(endpoint.id))
+    await engine.round()
+    stored = engine.endpoint(endpoint.id)
+    assert (stored.active, stored.failing_since) == (True, engine.clock.now())
+
+
+async def test_a_success_also_heals_what_failed_after_it_was_taken(
+    now: datetime, make_endpoint: Callable[..., Endpoint], make_delivery: Make
+):
+    endpoint = make_endpoint(last_success_at=now)
+    engine = await begin(now, endpoint, make_delivery, 2)
+    first, second = (await engine.taken()).sends
+    engine.sender.answer = DOWN
+    await engine.send(first)
+    assert engine.endpoint(endpoint.id).failing_since == now
+    engine.sender.answer = OK
+    await engine.send(second)
+    stored = engine.endpoint(endpoint.id)
+    assert (stored.failing_since, stored.failures) == (None, 0)
 
 
 async def test_one_success_begins_the_five_days_anew(now: datetime, endpoint: Endpoint, make_delivery: Make):
@@ -174,8 +201,10 @@ async def test_one_success_begins_the_five_days_anew(now: datetime, endpoint: En
     ):
         engine.sender.answer = answer
         await engine.round()
-        engine.clock.advance(days * 86400)
-        await engine.store(engine.endpoint(endpoint.id), make_delivery(endpoint.id))
+        for _ in range(2):
+            engine.clock.advance(days / 2 * 86400)
+            await engine.store(engine.endpoint(endpoint.id), make_delivery(endpoint.id))
+            await engine.round()
     engine.sender.answer = Answer(400, None, None, None, 1)
     await engine.round()
     assert engine.endpoint(endpoint.id).active

@@ -1,8 +1,8 @@
 """Endpoints in MongoDB.
 
 `endpoints` {_id, org, url, events[], campaignIds[], description, active, ordered, headers[] {name, sealed},
-rateLimit, secrets[] {sealed, expiresAt}, disabledReason, failingSince, lastSuccessAt, failures, pauses,
-pausedUntil, version, createdAt, updatedAt}. Headers are pairs, since their names may hold dots.
+rateLimit, secrets[] {sealed, expiresAt}, disabledReason, failingSince, lastFailureAt, lastSuccessAt,
+failures, pauses, pausedUntil, version, createdAt, updatedAt}. Headers are pairs: their names may hold dots.
 """
 
 from collections.abc import Collection
@@ -16,11 +16,11 @@ from service_kit.ports import Tx
 
 from webhook_service.domain.endpoint import DisabledReason, Endpoint, Secret
 from webhook_service.domain.errors import VersionConflict
-from webhook_service.domain.health import Report
+from webhook_service.domain.health import SILENCE, Report
 
 COLLECTION = "endpoints"
-CALM: dict[str, Any] = {"failures": 0, "pauses": 0, "pausedUntil": None}
-"""The circuit breaker of an endpoint of which nothing bad is known."""
+CALM: dict[str, Any] = {"failures": 0, "pauses": 0, "pausedUntil": None, "failingSince": None}
+"""What is noted of an endpoint of which nothing bad is known."""
 
 
 class MongoEndpoints:
@@ -37,16 +37,14 @@ class MongoEndpoints:
         """Store a new endpoint."""
         await self._rows.insert_one(_row(endpoint), session=session_of(tx))
 
-    async def save(self, tx: Tx, endpoint: Endpoint, *, expected_version: int, enabled: bool) -> None:
+    async def save(self, tx: Tx, endpoint: Endpoint, *, expected_version: int, afresh: bool) -> None:
         """Store what its owner decides, if its version is still `expected_version`. Raises VersionConflict.
 
-        What the deliverer notes beside is left alone, unless it was switched on just now (`enabled`): then
-        it begins afresh.
+        What the deliverer notes beside is left alone, unless it begins `afresh`.
         """
-        afresh = {"disabledReason": None, "failingSince": None, **CALM} if enabled else {}
         changed = await self._rows.update_one(
             {"_id": endpoint.id, "org": endpoint.org, "version": _stored(expected_version)},
-            {"$set": {**_owned(endpoint), **afresh, "version": endpoint.version}},
+            {"$set": {**_owned(endpoint), **(CALM if afresh else {}), "version": endpoint.version}},
             session=session_of(tx),
         )
         if changed.matched_count == 0:
@@ -74,11 +72,11 @@ class MongoEndpoints:
         return {row["_id"]: _endpoint(row) for row in rows}
 
     async def disable(
-        self, tx: Tx, org: str, endpoint_id: str, *, reason: DisabledReason, now: datetime
+        self, tx: Tx, endpoint: Endpoint, *, reason: DisabledReason, now: datetime
     ) -> Endpoint | None:
-        """Switch it off. The endpoint as it is then, or None when it was off, or not there."""
+        """Switch it off, if it is on and its url still the same. The endpoint as it is then, else None."""
         row = await self._rows.find_one_and_update(
-            {"_id": endpoint_id, "org": org, "active": True},
+            {"_id": endpoint.id, "url": endpoint.url, "active": True},
             {
                 "$set": {"active": False, "disabledReason": reason.value, "updatedAt": now},
                 "$inc": {"version": 1},
@@ -88,17 +86,26 @@ class MongoEndpoints:
         )
         return None if row is None else _endpoint(row)
 
-    async def note(self, endpoint_id: str, report: Report, *, now: datetime) -> Endpoint | None:
-        """Store what answers said of it. The endpoint as it is then, or None when it is not there."""
+    async def note(self, endpoint: Endpoint, report: Report, *, now: datetime) -> Endpoint | None:
+        """Store what answers of its url said of it. The endpoint as it is then, or None: it has moved."""
         row = await self._rows.find_one_and_update(
-            {"_id": endpoint_id}, [{"$set": _noted(report, now)}], return_document=ReturnDocument.AFTER
+            {"_id": endpoint.id, "url": endpoint.url},
+            [{"$set": _noted(report, now)}],
+            return_document=ReturnDocument.AFTER,
         )
         return None if row is None else _endpoint(row)
 
+    async def heal(self, endpoint_ids: Collection[str], *, now: datetime) -> None:
+        """Note a success of those of them that are known to fail."""
+        await self._rows.update_many(
+            {"_id": {"$in": list(endpoint_ids)}, "failingSince": {"$ne": None}},
+            {"$set": {"failures": 0, "failingSince": None, "lastSuccessAt": now}},
+        )
+
     async def pause(self, endpoint: Endpoint, *, until: datetime, again: bool) -> bool:
-        """Send nothing until then, if its pause is still the one that `endpoint` has; `again`: count it."""
+        """Send nothing until then, if its url and pause are still those of `endpoint`; `again`: count it."""
         changed = await self._rows.update_one(
-            {"_id": endpoint.id, "pausedUntil": endpoint.paused_until},
+            {"_id": endpoint.id, "url": endpoint.url, "pausedUntil": endpoint.paused_until},
             {"$set": {"pausedUntil": until, "pauses": endpoint.pauses + again}},
         )
         return changed.modified_count == 1
@@ -112,10 +119,15 @@ def _noted(report: Report, now: datetime) -> dict[str, Any]:
     """What a report changes, as the fields of a pipeline's $set."""
     counted = {"$add": [{"$ifNull": ["$failures", 0]}, report.troubles]}
     changes: dict[str, Any] = {"failures": report.troubles if report.calmed else counted}
+    if report.failing:
+        changes["lastFailureAt"] = now
     if report.succeeded:
         changes |= {"lastSuccessAt": now, "failingSince": now if report.failing else None}
     elif report.failing:
-        changes["failingSince"] = {"$ifNull": ["$failingSince", now]}
+        # Rows of before the last failure was noted have none: they go by the first.
+        last = {"$ifNull": ["$lastFailureAt", {"$ifNull": ["$failingSince", now]}]}
+        since = {"$ifNull": ["$failingSince", now]}
+        changes["failingSince"] = {"$cond": [{"$lt": [last, now - SILENCE]}, now, since]}
     if report.probe_passed:
         changes |= {"pauses": 0, "pausedUntil": None}
     return changes
@@ -126,10 +138,9 @@ def _row(endpoint: Endpoint) -> Document:
         "_id": endpoint.id,
         "org": endpoint.org,
         **_owned(endpoint),
-        "disabledReason": endpoint.disabled_reason,
-        "failingSince": endpoint.failing_since,
         "lastSuccessAt": endpoint.last_success_at,
         **CALM,
+        "failingSince": endpoint.failing_since,
         "version": endpoint.version,
         "createdAt": endpoint.created_at,
     }
@@ -146,6 +157,7 @@ def _owned(endpoint: Endpoint) -> dict[str, Any]:
         "ordered": endpoint.ordered,
         "headers": [{"name": name, "sealed": sealed} for name, sealed in endpoint.headers.items()],
         "rateLimit": endpoint.rate_limit,
+        "disabledReason": endpoint.disabled_reason,
         "secrets": [{"sealed": item.sealed, "expiresAt": item.expires_at} for item in endpoint.secrets],
         "updatedAt": endpoint.updated_at,
     }
@@ -170,6 +182,7 @@ def _endpoint(row: Document) -> Endpoint:
         rate_limit=row.get("rateLimit"),
         disabled_reason=None if reason is None else DisabledReason(reason),
         failing_since=row.get("failingSince"),
+        last_failure_at=row.get("lastFailureAt"),
         last_success_at=row.get("lastSuccessAt"),
         version=row.get("version", 0),
         failures=row.get("failures", 0),

@@ -11,10 +11,10 @@ from datetime import timedelta
 from service_kit.ports import Transactions, Tx
 
 from webhook_service.application.create_endpoint import Wish
+from webhook_service.application.disable_endpoint import park_waiting
 from webhook_service.application.endpoint_secrets import new_secret
 from webhook_service.application.ports import ApiPorts
 from webhook_service.application.read_endpoints import find_endpoint
-from webhook_service.domain.delivery import Status
 from webhook_service.domain.endpoint import Endpoint, Secret, header_owner, secret_owner
 from webhook_service.domain.errors import (
     MAX_SECRETS,
@@ -61,13 +61,14 @@ async def change_endpoint(
             continue
         if not after.active:
             # After a crash before this line the deliverer parks each one as it comes due.
-            await ports.deliveries.settle_all(after.id, Status.PARKED)
+            await park_waiting(after, endpoints=ports.endpoints, deliveries=ports.deliveries)
         return after
     raise VersionConflict
 
 
 def _revised(before: Endpoint, wish: Wish, ports: ApiPorts) -> Endpoint:
     enabled = wish.active and not before.active
+    afresh = _begins_afresh(before, wish)
     return replace(
         before,
         url=wish.url,
@@ -82,8 +83,13 @@ def _revised(before: Endpoint, wish: Wish, ports: ApiPorts) -> Endpoint:
             for name, value in wish.headers.items()
         },
         disabled_reason=None if enabled else before.disabled_reason,
-        failing_since=None if enabled else before.failing_since,
+        failing_since=None if afresh else before.failing_since,
     )
+
+
+def _begins_afresh(before: Endpoint, after: Wish | Endpoint) -> bool:
+    """Whether what was noted of it says nothing of it any more."""
+    return (after.active and not before.active) or after.url != before.url
 
 
 def _header(before: Endpoint, name: str, value: str, *, moved: bool, ports: ApiPorts) -> str:
@@ -125,8 +131,8 @@ async def _save(
     before: Endpoint, after: Endpoint, ports: ApiPorts, transactions: Transactions, secret: str = ""
 ) -> tuple[Endpoint, str]:
     async def work(tx: Tx) -> tuple[Endpoint, str]:
-        enabled = after.active and not before.active
-        await ports.endpoints.save(tx, after, expected_version=before.version, enabled=enabled)
+        afresh = _begins_afresh(before, after)
+        await ports.endpoints.save(tx, after, expected_version=before.version, afresh=afresh)
         return after, secret
 
     return await transactions.run(work)

@@ -32,11 +32,10 @@ class Endpoints(Protocol):
         """Store a new endpoint."""
         ...
 
-    async def save(self, tx: Tx, endpoint: Endpoint, *, expected_version: int, enabled: bool) -> None:
+    async def save(self, tx: Tx, endpoint: Endpoint, *, expected_version: int, afresh: bool) -> None:
         """Store what its owner decides, if its version is still `expected_version`. Raises VersionConflict.
 
-        What the deliverer notes beside is left alone, unless it was switched on just now (`enabled`): then
-        it begins afresh.
+        What the deliverer notes beside is left alone, unless it begins `afresh`.
         """
         ...
 
@@ -57,17 +56,27 @@ class Endpoints(Protocol):
         ...
 
     async def disable(
-        self, tx: Tx, org: str, endpoint_id: str, *, reason: DisabledReason, now: datetime
+        self, tx: Tx, endpoint: Endpoint, *, reason: DisabledReason, now: datetime
     ) -> Endpoint | None:
-        """Switch it off. The endpoint as it is then, or None when it was off, or not there."""
+        """Switch it off, if it is on and its url still the one that `endpoint` has.
+
+        The endpoint as it is then, else None.
+        """
         ...
 
-    async def note(self, endpoint_id: str, report: Report, *, now: datetime) -> Endpoint | None:
-        """Store what answers said of it. The endpoint as it is then, or None when it is not there."""
+    async def note(self, endpoint: Endpoint, report: Report, *, now: datetime) -> Endpoint | None:
+        """Store what answers said of it, if its url is still the one that `endpoint` has.
+
+        The endpoint as it is then, else None.
+        """
+        ...
+
+    async def heal(self, endpoint_ids: Collection[str], *, now: datetime) -> None:
+        """Note a success of those of them that are known to fail."""
         ...
 
     async def pause(self, endpoint: Endpoint, *, until: datetime, again: bool) -> bool:
-        """Send nothing until then, if its pause is still the one that `endpoint` has; `again`: count it.
+        """Send nothing until then, if its url and pause are still those of `endpoint`; `again`: count it.
 
         Whether it was: of several deliverers that see the same, one pauses.
         """

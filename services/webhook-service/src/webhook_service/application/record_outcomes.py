@@ -3,11 +3,13 @@
 Mental model: the deliveries' outcomes first, in one write, each fenced by its claim; then, by `note`, one
 note per endpoint that has something new to say. A crash in between repeats nothing and loses, at most, a
 count of the breaker. Only switching off comes before the record: else a crash could park a delivery and leave
-its endpoint on.
+its endpoint on. Where that fails, its deliveries are left to their leases, and the others are recorded.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -15,7 +17,7 @@ from service_kit.clock import Clock
 from service_kit.logging import get_logger
 
 from webhook_service.application.attempt_delivery import Sent
-from webhook_service.application.disable_endpoint import DisableEndpoint
+from webhook_service.application.disable_endpoint import DisableEndpoint, park_waiting
 from webhook_service.application.ports import Deliveries, Endpoints
 from webhook_service.domain.delivery import NO_CAMPAIGN, Due, Status
 from webhook_service.domain.endpoint import DisabledReason, Endpoint
@@ -46,6 +48,8 @@ class Result(StrEnum):
     """Not sent: the endpoint is switched off."""
     ENDED = "ended"
     """Not sent: the endpoint was deleted."""
+    ERROR = "error"
+    """Sent, but not recorded: its lease ends, and it is taken again."""
     LOST = "lost"
     """Sent, but somebody else owns the delivery by now."""
 
@@ -85,14 +89,31 @@ class RecordOutcomes:
         """Record it."""
         recorded = Recorded()
         gone = {item.taken.endpoint.id: item.taken.endpoint for item in sent if item.gone}
-        for endpoint in gone.values():
-            await self._disable(endpoint, DisabledReason.GONE, recorded.disabled)
-        stored = await self.deliveries.record([item.outcome for item in sent])
-        recorded.results.extend(_result(item, ok) for item, ok in zip(sent, stored, strict=True))
-        for endpoint_id in gone:
-            await self.deliveries.settle_all(endpoint_id, Status.PARKED)
-        recorded.following.extend(await self._following(sent))
+        offs = await asyncio.gather(*(self._switch_off(item, recorded.disabled) for item in gone.values()))
+        off = dict(zip(gone, offs, strict=True))
+        judged = [_judged_anew(item, off, self.clock.now()) for item in sent]
+        known = [item for item in judged if item is not None]
+        stored = iter(await self.deliveries.record([item.outcome for item in known]))
+        recorded.results.extend(
+            Result.ERROR if item is None else _result(item, next(stored)) for item in judged
+        )
+        for endpoint_id, endpoint in gone.items():
+            if off[endpoint_id]:
+                await self._park(endpoint)
+        recorded.following.extend(await self._following(known))
         return recorded
+
+    async def _switch_off(self, endpoint: Endpoint, disabled: list[DisabledReason]) -> bool | None:
+        """Whether it is off, now that it said that it is gone. None: not known, and not to be recorded."""
+        with _apart("endpoint.not_switched_off", endpoint):
+            await self._disable(endpoint, DisabledReason.GONE, disabled)
+            current = await self.endpoints.find(endpoint.org, endpoint.id)
+            return current is not None and not current.active
+        return None
+
+    async def _park(self, endpoint: Endpoint) -> None:
+        with _apart("endpoint.not_parked", endpoint):
+            await park_waiting(endpoint, endpoints=self.endpoints, deliveries=self.deliveries)
 
     async def _disable(
         self, endpoint: Endpoint, reason: DisabledReason, disabled: list[DisabledReason]
@@ -115,23 +136,25 @@ class RecordOutcomes:
                 )
         for endpoint_id, report in reports.items():
             if _is_news(known[endpoint_id], report, now):
-                try:
-                    await self._note_one(endpoint_id, report, now, noted)
-                except Exception as error:  # the others' notes count; this one's later answers say it again
-                    log.warning("endpoint.not_noted", endpoint=endpoint_id, exc_info=error)
+                with _apart("endpoint.not_noted", known[endpoint_id]):  # its later answers say it again
+                    await self._note_one(known[endpoint_id], report, now, noted)
+        # They succeeded, and were well when they were taken: a failure may have been noted since.
+        well = [key for key, report in reports.items() if not _is_news(known[key], report, now)]
+        if well:
+            await self.endpoints.heal(well, now=now)
         return noted
 
-    async def _note_one(self, endpoint_id: str, report: Report, now: datetime, noted: Noted) -> None:
-        after = await self.endpoints.note(endpoint_id, report, now=now)
+    async def _note_one(self, endpoint: Endpoint, report: Report, now: datetime, noted: Noted) -> None:
+        after = await self.endpoints.note(endpoint, report, now=now)
         if after is None or not after.active:
             return
         if is_failing_for_good(after, rules=self.rules, now=now):
             await self._disable(after, DisabledReason.FAILING, noted.disabled)
-            await self.deliveries.settle_all(endpoint_id, Status.PARKED)
+            await self._park(after)
             return
         until = pause_after(after, report, rules=self.rules, now=now)
         if until is not None and await self.endpoints.pause(after, until=until, again=True):
-            noted.paused[endpoint_id] = until
+            noted.paused[endpoint.id] = until
 
     async def _following(self, sent: Sequence[Sent]) -> list[Due]:
         """Wake in each lane the one that is next, now that one has ended."""
@@ -149,6 +172,28 @@ class RecordOutcomes:
         heads = {lane: blocker for lane, blocker in blockers.items() if not blocker.taken}
         await self.deliveries.wake([blocker.key for blocker in heads.values()], now=now)
         return [Due(blocker.key, *lane, blocker.sequence) for lane, blocker in heads.items()]
+
+
+@contextmanager
+def _apart(event: str, endpoint: Endpoint) -> Iterator[None]:
+    """What goes wrong at one endpoint is logged, and costs the others nothing."""
+    try:
+        yield
+    except Exception as error:
+        log.warning(event, endpoint=endpoint.id, org=endpoint.org, exc_info=error)
+
+
+def _judged_anew(item: Sent, off: Mapping[str, bool | None], now: datetime) -> Sent | None:
+    """Parked only when its endpoint is off. None: leave it to its lease, nothing is known of the endpoint."""
+    is_off = off[item.taken.endpoint.id] if item.gone else True
+    if is_off is None:
+        return None
+    if is_off:
+        return item
+    # It was an earlier url's answer, or there is no endpoint any more: who takes it next will see.
+    return replace(
+        item, outcome=replace(item.outcome, status=Status.PENDING, next_attempt_at=now), gone=False
+    )
 
 
 def _result(item: Sent, stored: bool) -> Result:

@@ -32,7 +32,8 @@ class Endpoint:
     `campaign_ids`: only these campaigns' events; empty: all. `secrets`: the newest first. `headers`: by name
     as it was given, each value encrypted. `ordered`: a campaign's events one at a time. `rate_limit`:
     requests a second; None: as fast as it goes. `disabled_reason`: None unless the service switched it off.
-    `failing_since`: the first failure since the last success. `version` counts changes.
+    `failing_since`: the first failure since the last success, or since nothing was tried for long (see
+    `health.SILENCE`). `version` counts changes.
     `failures`, `pauses`, `paused_until`: its circuit breaker, see `health`.
     """
 
@@ -51,6 +52,7 @@ class Endpoint:
     rate_limit: int | None = None
     disabled_reason: DisabledReason | None = None
     failing_since: datetime | None = None
+    last_failure_at: datetime | None = None
     last_success_at: datetime | None = None
     version: int = 1
     failures: int = 0

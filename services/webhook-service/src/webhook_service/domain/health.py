@@ -16,6 +16,10 @@ from webhook_service.domain.endpoint import Endpoint
 from webhook_service.domain.retry import retry_after_seconds
 
 ASKS_TO_WAIT = frozenset({429, 502, 504})
+SILENCE = timedelta(days=2)
+"""Nothing has failed for so long (more than lies between two attempts): failing begins anew. Else a failure
+of long ago and one of now would look like days of them.
+"""
 GROWTH = 12
 """Pauses double at most so often: any more would overflow long before anybody waited for it."""
 

@@ -10,7 +10,7 @@ from service_kit.testing.fakes import staged
 from webhook_service.domain.delivery import Due
 from webhook_service.domain.endpoint import DisabledReason, Endpoint
 from webhook_service.domain.errors import VersionConflict
-from webhook_service.domain.health import Report
+from webhook_service.domain.health import SILENCE, Report
 from webhook_service.domain.token_bucket import Permits
 
 
@@ -24,19 +24,19 @@ class InMemoryEndpoints:
         """Stage a new endpoint."""
         staged(tx, lambda: self.rows.update({endpoint.id: endpoint}))
 
-    async def save(self, tx: Tx, endpoint: Endpoint, *, expected_version: int, enabled: bool) -> None:
+    async def save(self, tx: Tx, endpoint: Endpoint, *, expected_version: int, afresh: bool) -> None:
         """Stage what its owner decides."""
         stored = self.rows.get(endpoint.id)
         if stored is None or stored.version != expected_version:
             raise VersionConflict
         kept = replace(
             endpoint,
-            disabled_reason=None if enabled else stored.disabled_reason,
-            failing_since=None if enabled else stored.failing_since,
+            failing_since=None if afresh else stored.failing_since,
+            last_failure_at=stored.last_failure_at,
             last_success_at=stored.last_success_at,
-            failures=0 if enabled else stored.failures,
-            pauses=0 if enabled else stored.pauses,
-            paused_until=None if enabled else stored.paused_until,
+            failures=0 if afresh else stored.failures,
+            pauses=0 if afresh else stored.pauses,
+            paused_until=None if afresh else stored.paused_until,
         )
         staged(tx, lambda: self.rows.update({endpoint.id: kept}))
 
@@ -59,36 +59,46 @@ class InMemoryEndpoints:
         return {key: self.rows[key] for key in endpoint_ids if key in self.rows}
 
     async def disable(
-        self, tx: Tx, org: str, endpoint_id: str, *, reason: DisabledReason, now: datetime
+        self, tx: Tx, endpoint: Endpoint, *, reason: DisabledReason, now: datetime
     ) -> Endpoint | None:
-        """As it is then, if it was on."""
-        row = await self.find(org, endpoint_id)
-        if row is None or not row.active:
+        """As it is then, if it was on, and there."""
+        row = self.rows.get(endpoint.id)
+        if row is None or not row.active or row.url != endpoint.url:
             return None
         after = replace(row, active=False, disabled_reason=reason, updated_at=now, version=row.version + 1)
-        staged(tx, lambda: self.rows.update({endpoint_id: after}))
+        staged(tx, lambda: self.rows.update({endpoint.id: after}))
         return after
 
-    async def note(self, endpoint_id: str, report: Report, *, now: datetime) -> Endpoint | None:
+    async def note(self, endpoint: Endpoint, report: Report, *, now: datetime) -> Endpoint | None:
         """As it is then."""
-        row = self.rows.get(endpoint_id)
-        if row is None:
+        row = self.rows.get(endpoint.id)
+        if row is None or row.url != endpoint.url:
             return None
         failures = report.troubles if report.calmed else row.failures + report.troubles
         row = replace(row, failures=failures)
         if report.succeeded:
             row = replace(row, last_success_at=now, failing_since=now if report.failing else None)
         elif report.failing:
-            row = replace(row, failing_since=row.failing_since or now)
+            last = row.last_failure_at or row.failing_since or now
+            row = replace(row, failing_since=(last >= now - SILENCE and row.failing_since) or now)
+        if report.failing:
+            row = replace(row, last_failure_at=now)
         if report.probe_passed:
             row = replace(row, pauses=0, paused_until=None)
-        self.rows[endpoint_id] = row
+        self.rows[endpoint.id] = row
         return row
+
+    async def heal(self, endpoint_ids: Collection[str], *, now: datetime) -> None:
+        """Those that fail."""
+        for key in endpoint_ids:
+            row = self.rows.get(key)
+            if row is not None and row.failing_since is not None:
+                self.rows[key] = replace(row, failures=0, failing_since=None, last_success_at=now)
 
     async def pause(self, endpoint: Endpoint, *, until: datetime, again: bool) -> bool:
         """Whether it was as `endpoint` says."""
         row = self.rows.get(endpoint.id)
-        if row is None or row.paused_until != endpoint.paused_until:
+        if row is None or (row.url, row.paused_until) != (endpoint.url, endpoint.paused_until):
             return False
         self.rows[endpoint.id] = replace(row, paused_until=until, pauses=endpoint.pauses + again)
         return True
