@@ -94,7 +94,7 @@ class Sufferers:
 
 
 async def test_killed_again_and_again_the_numbers_equal_a_recount(
-    aggregators: list[Any], topics: Any, shelf: Any, recounted: Any, database: Any, job: Any, capsys: Any
+    aggregators: list[Any], topics: Any, shelf_of: Any, recounted: Any, database: Any, job: Any, capsys: Any
 ) -> None:
     form, begun = FORMS[os.environ.get("CRASH_LOOP", "short")], monotonic()
     seed = int(os.environ.get("SEED") or secrets.randbelow(1_000_000))
@@ -114,7 +114,7 @@ async def test_killed_again_and_again_the_numbers_equal_a_recount(
     await topics.are_folded()
     say(capsys, f"{sufferers.killed} killed, {monotonic() - begun:.0f} s, rebuilds: {sufferers.ends}")
     for name, book in recounted(messages).items():
-        await shelf.equals(name, book)
+        await shelf_of(database).equals(name, book)
         await _the_last_announcement_agrees(database, name, book.totals)
     await _counted_again_nothing_changes(job, campaign)
 
