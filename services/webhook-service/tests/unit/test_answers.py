@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from service_kit.testing.waiting import eventually
+from webhook_service.adapters.http_connection import HttpConnection
 from webhook_service.testing.network import (
     OK,
     Names,
@@ -141,6 +142,31 @@ async def test_an_answer_that_drips_ends_at_the_total_deadline_and_so_does_its_c
             await eventually(lambda: _count(server), lambda seen: seen == 1, seconds=10, every=0.01)
 
     await asyncio.gather(*map(ends, DRIPS))
+
+
+class Wire(asyncio.Transport):
+    """A transport that leads nowhere."""
+
+    aborted = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        pass
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+@on_each_loop
+async def test_a_deadline_in_the_very_turn_of_the_answer_leaves_no_connection_open():
+    wire, connection = Wire(), HttpConnection("127.0.0.1")
+    connection.connection_made(wire)
+    exchange = asyncio.create_task(connection.exchange(b"POST"))
+    await asyncio.sleep(0)
+    connection.data_received(OK)
+    exchange.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await exchange
+    assert wire.aborted and connection.closed and not connection.reusable
 
 
 @pytest.mark.parametrize(

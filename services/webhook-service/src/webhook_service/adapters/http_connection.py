@@ -71,6 +71,9 @@ class HttpConnection(asyncio.Protocol):
         self._transport.write(request)
         try:
             return await self._waiter
+        except asyncio.CancelledError:
+            self._reusable = False  # a whole answer may have come in this very turn, and nobody took it
+            raise
         finally:
             self._waiter = None
             if not self._reusable:
