@@ -17,8 +17,9 @@ from stats_service.application.fold_batch import fold_batches
 from stats_service.application.ports import Record
 from stats_service.bootstrap import SERVICE, Wiring
 from stats_service.bootstrap_reconcile import build_reconciliation
-from stats_service.entrypoints.aggregator import Aggregator, Progress
+from stats_service.entrypoints.aggregator import Aggregator
 from stats_service.entrypoints.parts import announce_for_ever, catch_up_for_ever, fold_for_ever
+from stats_service.entrypoints.patience import Progress
 from stats_service.entrypoints.subscriptions import TOPICS
 from stats_service.settings import Settings
 

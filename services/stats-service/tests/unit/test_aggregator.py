@@ -13,7 +13,8 @@ from service_kit.testing.fakes import FixedClock, InMemoryTransactions
 from stats_service.application.fold_batch import Batch, Folded, fold_batches
 from stats_service.application.ports import LogAway, Partition, PositionMoved, Record
 from stats_service.domain.facts import WindowRecorded
-from stats_service.entrypoints.aggregator import Aggregator, Progress
+from stats_service.entrypoints.aggregator import Aggregator
+from stats_service.entrypoints.patience import Progress
 
 ATTEMPTS = 2
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -279,3 +280,45 @@ async def test_what_is_too_much_at_once_for_several_partitions_is_folded_in_smal
     await rig.aggregator.take_all({partition: records([events.window(n) for n in range(40)])} | other)
     totals = await stats.totals("camp_1")
     assert (totals["sent"], totals["tasksTotal"], rig.parked) == (40, 3, [])
+
+
+async def test_a_partition_that_is_always_out_of_time_does_not_stop_the_others_and_is_made_up_for(
+    rig: Rig, stats: Any, topics_log: Any, events: Any, records: Any, partition: Partition
+) -> None:
+    slow = True
+
+    def out_of_time(batch: Batch) -> None:
+        if slow and batch.partition == partition:
+            raise TimeoutError
+
+    rig.before_fold = out_of_time
+    everything = records([b"{", *(events.window(number) for number in range(6))])
+    topics_log.kept[partition] = everything
+    await rig.aggregator.take_all({partition: everything[:4]} | elsewhere(records([events.planned(3)])))
+    more = elsewhere(records([events.planned(4, execution_id="exec_2")], first=1))
+    await rig.aggregator.take_all({partition: everything[4:5]} | more)
+    assert await rig.aggregator.fill(partition, 5) is False
+    assert (await stats.totals("camp_1"))["tasksTotal"] == 7
+    assert stats.offsets[partition] == -1
+    slow = False
+    await rig.aggregator.take_all({partition: everything[5:6]})
+    await rig.aggregator.take_all({partition: everything[6:]})
+    assert (await stats.totals("camp_1"))["sent"] == 6
+    assert stats.offsets[partition] == 6
+    assert [offset for offset, _ in rig.parked] == [0]
+
+
+async def test_what_is_left_to_itself_ends_with_the_process(
+    rig: Rig, stats: Any, events: Any, records: Any, partition: Partition
+) -> None:
+    def out_of_time(_batch: Batch) -> None:
+        raise TimeoutError
+
+    rig.before_fold = out_of_time
+    await rig.aggregator.take_all({partition: records([events.window(0)])})
+    await rig.aggregator.close()
+    folds = rig.folds
+    await rig.aggregator.take_all({partition: records([events.window(0)])})
+    assert rig.folds > folds  # it has its turn again
+    await rig.aggregator.close()
+    assert stats.offsets[partition] == -1

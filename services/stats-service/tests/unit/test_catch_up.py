@@ -11,8 +11,9 @@ from service_kit.testing.fakes import FixedClock, InMemoryTransactions
 from stats_service.application.catch_up import CatchUp, Look
 from stats_service.application.fold_batch import fold_batches
 from stats_service.application.ports import Partition
-from stats_service.entrypoints.aggregator import Aggregator, Progress
+from stats_service.entrypoints.aggregator import Aggregator
 from stats_service.entrypoints.parts import SourceHangs, catch_up_for_ever
+from stats_service.entrypoints.patience import Progress
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 WEEK = timedelta(days=7)

@@ -13,8 +13,8 @@ from service_kit.ports import Transactions, Tx
 
 from stats_service.application.ports import Log, Partition, PositionMoved, Positions
 
-Fill = Callable[[Partition, int], Awaitable[None]]
-"""Folds a partition from the log, from its position up to an offset."""
+Fill = Callable[[Partition, int], Awaitable[bool]]
+"""Folds a partition from the log, from its position up to an offset; False when that is left for later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,9 @@ class CatchUp:
                 if await self._start_again(partition, position, start):
                     reset.append(partition)
                     self._before[partition] = start - 1
-            elif position + 1 < end and before.get(partition) == position:
-                await self._fill(partition, end)
+            elif (
+                position + 1 < end and before.get(partition) == position and await self._fill(partition, end)
+            ):
                 filled.append(partition)
         return Look(tuple(filled), tuple(reset))
 

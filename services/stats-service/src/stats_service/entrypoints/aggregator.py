@@ -3,25 +3,24 @@
 Mental model: the position is the truth. Messages at or before it are done; if the next message is further
 on than the position's successor, what lies between is read from the log first. Nothing is given up while
 a dependency is away: the same messages wait. A message that cannot be read, or that alone cannot be
-stored after some attempts, is parked in the dead letters and the partition goes on. Dying anywhere
-repeats, and repeating changes nothing.
+stored after some attempts, is parked in the dead letters and the partition goes on. A partition that fails
+again and again while others may go on is left to itself: it is tried on in the background, and what comes for
+it meanwhile stays in the log. Dying anywhere repeats, and repeating changes nothing.
 """
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from time import monotonic, perf_counter
+from functools import partial
+from time import perf_counter
 from typing import Protocol
 
-from aiokafka.errors import KafkaError
 from service_kit.clock import Clock
-from service_kit.errors import Retryable
 from service_kit.kafka.consumer import RetryPolicy
 from service_kit.logging import get_logger
-from service_kit.mongo.client import is_unavailable
 
 from stats_service.application.fold_batch import Batch, Folded, ForeignFacts
 from stats_service.application.ports import Log, Partition, Positions, Record
+from stats_service.entrypoints.patience import Patience, Progress, is_waitable
 from stats_service.entrypoints.reading import batches_of, read, recorded, runs
 from stats_service.metrics import DROPPED, FACTS, FOLD_SECONDS, FRESHNESS, GAPS, LOST
 
@@ -38,26 +37,6 @@ class Park(Protocol):
     def __call__(self, record: Record, reason: str) -> Awaitable[None]:
         """Returns once it is stored. Raises KafkaError."""
         ...
-
-
-class Progress:
-    """When something was done last."""
-
-    def __init__(self) -> None:
-        self._at = monotonic()
-
-    def beat(self) -> None:
-        """Something was done."""
-        self._at = monotonic()
-
-    def within(self, seconds: float) -> bool:
-        """Whether something was done in the last `seconds`."""
-        return monotonic() - self._at < seconds
-
-
-def is_waitable(error: BaseException) -> bool:
-    """Whether the same work may succeed later, without anybody mending the message."""
-    return isinstance(error, (Retryable, TimeoutError, OSError, KafkaError)) or is_unavailable(error)
 
 
 def _is_out_of_time(error: BaseException) -> bool:
@@ -85,65 +64,59 @@ class Aggregator:
         self._park = park
         self._clock = clock
         self._retry = retry
-        self._progress = progress
-        self._one_at_a_time = asyncio.Lock()
-        self._most = MOST_AT_ONCE
+        self._patience = Patience(retry, progress)
+        self._most: dict[Partition | None, int] = {}
+        self._parked: set[tuple[str, int, int]] = set()
 
     async def between_batches(self, work: Callable[[], Awaitable[int]]) -> int:
         """Do `work` while nothing is folded here: what writes the same rows would only make both repeat."""
-        async with self._one_at_a_time:
+        async with self._patience.turn():
             return await work()
 
     async def take_all(self, groups: Mapping[Partition, Sequence[Record]]) -> None:
-        """Bring the records of several partitions to their ends: at once if nothing is odd about them."""
-        if not await self._together(groups):
-            for partition, records in groups.items():
-                await self.take(partition, records)
+        """Bring the records of several partitions to their ends: at once if nothing is odd about them.
+
+        A partition that fails again and again, or is left to itself already, is not waited for.
+        """
+        left = self._patience.left()
+        prompt = {partition: records for partition, records in groups.items() if partition not in left}
+        if not prompt:
+            await self._patience.wait_for_one()
+        elif not await self._together(prompt):
+            for partition, records in prompt.items():
+                await self._patience.or_leave(partition, partial(self._take, partition, records))
 
     async def _together(self, groups: Mapping[Partition, Sequence[Record]]) -> bool:
         """Fold all of `groups` in one transaction; whether that went well. Else nothing has happened."""
         number = sum(map(len, groups.values()))
-        async with self._one_at_a_time:
-            self._progress.beat()
+        async with self._patience.turn():
             started = perf_counter()
-            batches = batches_of(groups) if number <= self._most else None
+            batches = batches_of(groups) if number <= self._most.get(None, MOST_AT_ONCE) else None
             if batches is None:
                 return False
             try:
                 folded = await self._fold(batches)
             except Exception as error:
                 log.info("batch.each_alone", partitions=len(batches), reason=type(error).__name__)
-                self._was_it_too_much(number, error)
+                self._was_it_too_much(None, number, error)
                 return False
-            self._it_was_not_too_much()
+            self._it_was_not_too_much(None)
             self._told(batches, folded, perf_counter() - started)
             return True
 
     async def take(self, partition: Partition, records: Sequence[Record]) -> None:
         """Bring `records` (ascending offsets) to their end, however long that takes."""
-        await self._patiently(partition, lambda: self._take(partition, records))
+        await self._patience.through(partition, partial(self._take, partition, records))
 
-    async def fill(self, partition: Partition, stop: int) -> None:
-        """Bring what the log has from the position up to `stop` to its end, however long that takes."""
-        await self._patiently(partition, lambda: self._bridge(partition, stop))
+    async def fill(self, partition: Partition, stop: int) -> bool:
+        """Bring what the log has from the position up to `stop` to its end; False: that is left for later."""
+        if partition in self._patience.left():
+            return False
+        return await self._patience.or_leave(partition, partial(self._bridge, partition, stop))
 
-    async def _patiently(self, partition: Partition, work: Callable[[], Awaitable[object]]) -> None:
-        """Do `work` until it is done: giving up would lose messages."""
-        pause = self._retry.first_seconds
-        async with self._one_at_a_time:
-            while True:
-                self._progress.beat()
-                try:
-                    await work()
-                    return
-                except Exception as error:
-                    log.warning(
-                        "batch.waiting", topic=partition.topic, partition=partition.number,
-                        reason=type(error).__name__, exc_info=not is_waitable(error),
-                    )  # fmt: skip
-                # Not all for the same time: two that are in each other's way would go on so.
-                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret
-                pause = min(pause * 2, self._retry.most_seconds)
+    async def close(self) -> None:
+        """Give up what is left to itself: it is in the log."""
+        await self._patience.close()
 
     async def _take(self, partition: Partition, records: Sequence[Record]) -> None:
         for run in runs(records):
@@ -184,22 +157,23 @@ class Aggregator:
         """
         at = 0
         while at < len(records):
-            some = records[at : at + self._most]
+            some = records[at : at + self._most.get(partition, MOST_AT_ONCE)]
             try:
                 await self._store_at_once(partition, some, first=first)
             except Exception as error:
-                self._was_it_too_much(len(some), error)
+                self._was_it_too_much(partition, len(some), error)
                 raise
-            self._it_was_not_too_much()
+            self._it_was_not_too_much(partition)
             at += len(some)
             first = some[-1].offset + 1
 
-    def _was_it_too_much(self, records: int, error: Exception) -> None:
+    def _was_it_too_much(self, partition: Partition | None, records: int, error: Exception) -> None:
         if _is_out_of_time(error):
-            self._most = max(1, records // 2)
+            self._most[partition] = max(1, records // 2)
 
-    def _it_was_not_too_much(self) -> None:
-        self._most = min(self._most + self._most // 8 + 1, MOST_AT_ONCE)
+    def _it_was_not_too_much(self, partition: Partition | None) -> None:
+        most = self._most.get(partition, MOST_AT_ONCE)
+        self._most[partition] = min(most + most // 8 + 1, MOST_AT_ONCE)
 
     async def _store_at_once(self, partition: Partition, records: Sequence[Record], *, first: int) -> None:
         facts, refused = read(records)
@@ -207,6 +181,8 @@ class Aggregator:
             await self._give_up(record, kind, reason)
         batch = Batch(partition, first, records[-1].offset, facts)
         await self._settle(batch, {record.offset: record for record in records})
+        if self._parked:
+            self._parked -= {(record.topic, record.partition, record.offset) for record in records}
 
     async def _settle(self, batch: Batch, records: dict[int, Record]) -> None:
         """Fold `batch`; park foreign facts, and find the fact that cannot be stored, if there is one."""
@@ -261,7 +237,12 @@ class Aggregator:
         )  # fmt: skip
 
     async def _give_up(self, record: Record, kind: str, reason: str) -> None:
+        """Park `record`; once, though what comes after it may have to be repeated."""
+        name = (record.topic, record.partition, record.offset)
+        if name in self._parked:
+            return
         await self._park(record, reason)
+        self._parked.add(name)
         FACTS.labels(result="parked").inc()
         DROPPED.labels(reason=kind).inc()
         log.error("event.parked", topic=record.topic, partition=record.partition, offset=record.offset,

@@ -8,7 +8,8 @@ from service_kit.logging import get_logger
 
 from stats_service.application.catch_up import Look
 from stats_service.application.ports import Partition, Record
-from stats_service.entrypoints.aggregator import Aggregator, Progress, is_waitable
+from stats_service.entrypoints.aggregator import Aggregator
+from stats_service.entrypoints.patience import Progress, is_waitable
 from stats_service.metrics import ANNOUNCED, CAUGHT_UP, RESETS
 
 log = get_logger()
@@ -37,15 +38,18 @@ class Source(Protocol):
 
 
 async def fold_for_ever(source: Source, aggregator: Aggregator, *, most: int) -> None:
-    """Fold what the source gives; acknowledge what is stored."""
-    while True:
-        events = await source.take(most)
-        groups: dict[Partition, list[Record]] = {}
-        for event in events:
-            record = source.record(event)
-            groups.setdefault(Partition(record.topic, record.partition), []).append(record)
-        await aggregator.take_all(groups)
-        source.acknowledge(events)
+    """Fold what the source gives; acknowledge what is stored, or left to be read from the log."""
+    try:
+        while True:
+            events = await source.take(most)
+            groups: dict[Partition, list[Record]] = {}
+            for event in events:
+                record = source.record(event)
+                groups.setdefault(Partition(record.topic, record.partition), []).append(record)
+            await aggregator.take_all(groups)
+            source.acknowledge(events)
+    finally:
+        await aggregator.close()
 
 
 async def catch_up_for_ever(

@@ -7,7 +7,7 @@ from service_kit.logging import get_logger
 
 from stats_service.application.reconcile_books import Difference, Reconciled
 from stats_service.application.reconcile_nightly import TurnLost
-from stats_service.entrypoints.aggregator import is_waitable
+from stats_service.entrypoints.patience import is_waitable
 from stats_service.metrics import DIFFERENT, RECONCILED
 
 log = get_logger()

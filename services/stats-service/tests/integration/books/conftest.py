@@ -19,7 +19,8 @@ from stats_service.adapters.mongo_rebuilds import REBUILDS, Maker, MongoMaking
 from stats_service.application.fold_batch import fold_batches
 from stats_service.application.ports import Partition, Record
 from stats_service.application.rebuild_book import Rebuild, Rebuilt
-from stats_service.entrypoints.aggregator import Aggregator, Progress
+from stats_service.entrypoints.aggregator import Aggregator
+from stats_service.entrypoints.patience import Progress
 
 WEEK = timedelta(days=7)
 
