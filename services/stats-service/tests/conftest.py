@@ -45,6 +45,7 @@ from stats_service.domain.facts import ContactErased, FrozenLink, PriceSet, Segm
 from stats_service.domain.person import Person, Received
 from stats_service.domain.series import Row
 from stats_service.domain.states import (
+    Ahead,
     CampaignState,
     Changes,
     ExecutionKey,
@@ -101,7 +102,10 @@ class InMemoryStats:
             raise PositionMoved
         staged(tx, lambda: self.offsets.update({partition: after}))
 
-    async def known(self, tx: Tx, names: Names) -> Known:
+    async def look_ahead(self, engaged: Collection[PersonKey]) -> Ahead:
+        return Ahead()
+
+    async def known(self, tx: Tx, names: Names, ahead: Ahead) -> Known:
         reached = {key for key in self.people if key.contact in _each(names.reached.get(key.campaign, b""))}
         people = _those(self.people, names.engaged | reached)
         new = names.engaged - people.keys()

@@ -1,7 +1,7 @@
 """One suite for the fake and for MongoDB: position, numbers and names of facts move together or not at all."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,13 +17,15 @@ from stats_service.adapters.mongo_ledger import MongoLedger
 from stats_service.adapters.mongo_links import MongoLinks
 from stats_service.adapters.mongo_numbers import MongoNumbers
 from stats_service.adapters.mongo_positions import MongoPositions
+from stats_service.adapters.reached_rows import reached_in
 from stats_service.application.fold_batch import Batch, Folded, ForeignFacts, fold_batch
 from stats_service.application.ports import NewPrice, Owner, Partition, PositionMoved
 from stats_service.application.read_fact import read_fact
 from stats_service.domain.dimensions import ALL, Cell, Kind, Line, Metric
 from stats_service.domain.facts import Fact
-from stats_service.domain.people import references
-from stats_service.domain.states import Changes, Known, Names, Task
+from stats_service.domain.people import Wanted, reference, references
+from stats_service.domain.person import Received
+from stats_service.domain.states import Ahead, Changes, Known, Names, PersonKey, Task
 
 pytestmark = pytest.mark.integration
 
@@ -156,7 +158,7 @@ async def test_a_stale_position_takes_everything_back(store: Store, batch: Any) 
     async def work(tx: Tx) -> None:
         changes = Changes()
         changes.book("camp_1", "acme").count(Cell(1, ALL, Metric.SENT), 100)
-        known = await store.ledger.known(tx, Names(campaigns={"camp_1"}))
+        known = await store.ledger.known(tx, Names(campaigns={"camp_1"}), Ahead())
         await store.ledger.apply(tx, known, changes)
         await store.positions.move(tx, PARTITION, before=-1, after=9)
 
@@ -337,9 +339,39 @@ async def test_whom_a_message_reached_is_kept_once_with_the_state_of_the_shard(
     bodies = [events.window(window, tally=[row], segment_ids=["seg_a"]) for window in (0, 1, 0)]
     assert await fold_each(store, bodies) == 2
     [shard] = await mongo_database["shards"].find({}).to_list(None)
-    group = {"minute": 29_000_000, "message": "msg_1", "variation": "", "segments": ["seg_a"]}
-    assert shard["reached"] == [group | {"contacts": references(["a", "b"])}] * 2
     assert shard["windows"] == [[0, 1]]
+    [reached] = await mongo_database["reached"].find({}).to_list(None)
+    assert (reached["_id"], reached["revision"]) == (f"{shard['_id']}/msg_1", 2)
+    assert reached["contacts"] == [references(["a", "b"])] * 2
+    got = Received(29_000_000, "msg_1", "", ("seg_a",))
+    assert [*reached_in(reached, Wanted([reference("b")]))] == [(reference("b"), got)] * 2
+
+
+@pytest.mark.parametrize("swap", [False, True])
+async def test_what_is_delivered_while_a_person_is_looked_for_counts_for_the_person(
+    mongo_database: Any, events: Any, swap: bool
+) -> None:
+    store = await _mongo(mongo_database)
+    row = TallyRow(
+        minute=29_000_000, message_id="msg_1", status="successful", count=1, segments=[0], contact_ids=["a"]
+    )
+    delivery = events.window(7, tally=[row], segment_ids=["seg_a"])
+
+    class Meanwhile(MongoLedger):
+        async def look_ahead(self, engaged: Collection[PersonKey]) -> Ahead:
+            ahead = await super().look_ahead(engaged)
+            if swap:
+                version = {"version": 1, "org": "acme", "revision": 1}
+                await mongo_database["numbers"].update_one({"_id": "camp_1"}, {"$set": version}, upsert=True)
+            await fold_each(store, [delivery])
+            return ahead
+
+    ledger = Meanwhile(mongo_database, clock=SystemClock())
+    slow = Store(store.transactions, store.positions, ledger, store.numbers, store.links)
+    await fold_each(slow, [events.clicked("a")], first=1)
+    rows = await mongo_database["totals"].find({}).to_list(None)
+    clicked = {line_of_total(row["_id"]): row["clicked"] for row in rows}
+    assert clicked == {ALL: 1, Line(Kind.MESSAGE, "msg_1"): 1, Line(Kind.SEGMENT, "seg_a"): 1}
 
 
 async def test_clicks_and_conversions_count_for_what_reached_the_contact_whichever_comes_first(
@@ -433,9 +465,9 @@ async def test_a_book_that_is_swapped_meanwhile_makes_a_fold_repeat_and_write_to
     swapped = False
 
     class Swapping(MongoLedger):
-        async def known(self, tx: Tx, names: Names) -> Known:
+        async def known(self, tx: Tx, names: Names, ahead: Ahead) -> Known:
             nonlocal swapped
-            known = await super().known(tx, names)
+            known = await super().known(tx, names, ahead)
             if not swapped:
                 swapped = True
                 await mongo_database["numbers"].update_one({"_id": "camp_1"}, {"$set": {"version": 1}})

@@ -10,7 +10,7 @@ from service_kit.testing.fakes import FixedClock, InMemoryOutbox, InMemoryTransa
 from stats_service.application.announce_statistics import announce_statistics
 from stats_service.application.read_fact import read_fact
 from stats_service.domain.fold import fold
-from stats_service.domain.states import names_in
+from stats_service.domain.states import Ahead, names_in
 
 WEEK_MS = 7 * 24 * 60 * 60 * 1000
 
@@ -38,7 +38,7 @@ class Rig:
         assert fact is not None
 
         async def work(tx: Tx) -> None:
-            known = await self.stats.known(tx, names_in([fact]))
+            known = await self.stats.known(tx, names_in([fact]), Ahead())
             await self.stats.apply(tx, known, fold([fact], known, window_ms=WEEK_MS))
 
         await self.transactions.run(work)

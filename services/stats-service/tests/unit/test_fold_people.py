@@ -14,7 +14,7 @@ from stats_service.domain.facts import Clicked, ClickTold, Converted, Fact, Tall
 from stats_service.domain.fold import fold
 from stats_service.domain.people import reference, references
 from stats_service.domain.person import MOST_CLICKS, Click, Conversion, Person, Received, contributions
-from stats_service.domain.states import Known, PersonKey, Result, names_in
+from stats_service.domain.states import Ahead, Known, PersonKey, Result, names_in
 
 MINUTE = 60_000
 WINDOW_MS = 60 * MINUTE
@@ -60,7 +60,7 @@ async def folded(store: Any, facts: list[Fact]) -> Counter[Result]:
     """Fold one batch into the store."""
 
     async def work(tx: Tx) -> Counter[Result]:
-        known = await store.known(tx, names_in(facts))
+        known = await store.known(tx, names_in(facts), Ahead())
         changes = fold(facts, known, window_ms=WINDOW_MS)
         await store.apply(tx, known, changes)
         return changes.results

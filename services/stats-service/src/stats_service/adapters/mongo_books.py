@@ -14,7 +14,7 @@ from stats_service.adapters.mongo_ledger import BOOK_COLLECTIONS, NEVER
 from stats_service.adapters.mongo_people import PEOPLE
 from stats_service.adapters.mongo_rebuilds import REBUILDS, Maker
 from stats_service.adapters.mongo_registry import CAMPAIGNS
-from stats_service.adapters.state_rows import EXECUTIONS, SHARDS, WITHOUT_REACHED
+from stats_service.adapters.state_rows import EXECUTIONS, SHARDS
 from stats_service.application.ports_rebuild import Holding, Names, Superseded, Totals
 from stats_service.domain.dimensions import Kind, Line
 from stats_service.domain.fact_names import (
@@ -100,7 +100,7 @@ class MongoBooks:
         for name in FACTS:
             rows: dict[str, Document] = {}
             inside = {"_id": {"$gte": f"{book}/", "$lt": f"{book}{AFTER}"}}
-            async for row in self._database[name].find(inside, WITHOUT_REACHED):
+            async for row in self._database[name].find(inside):
                 rows[row["_id"].removeprefix(f"{book}/")] = row
                 if len(rows) == PIECE:
                     yield _sealed(name, rows)
@@ -113,7 +113,7 @@ class MongoBooks:
         name, wanted = cast(_Names, names)
         book = book_of(campaign, version)
         ids = [f"{book}/{rest}" for rest in wanted]
-        rows = self._database[name].find({"_id": {"$in": ids}}, WITHOUT_REACHED)
+        rows = self._database[name].find({"_id": {"$in": ids}})
         found = {row["_id"].removeprefix(f"{book}/"): row for row in await rows.to_list(None)}
         return {
             missing for rest, row in wanted.items() for missing in FACTS[name](rest, row, found.get(rest, {}))

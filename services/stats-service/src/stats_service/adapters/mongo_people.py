@@ -1,12 +1,11 @@
-"""Persons in MongoDB, and whom messages reached.
+"""Persons in MongoDB.
 
     people  {_id: <book>/<reference>, received [[minute, message, variation, [segment…]]…],
              clicks [[ms, name, message]…], conversions [[ms, name, value, currency, [ms, message] | null]…]}
     crowds  {_id: <book>/<part>, contacts}: the references of all persons of a book, one after the other, in
             parts by their first bits
 
-A batch of deliveries is compared with the crowd: some milliseconds for a hundred thousand persons. Who did
-something for the first time is looked for in all shards of the campaign, in one pass for all of a batch.
+A batch of deliveries is compared with the crowd: some milliseconds for a hundred thousand persons.
 """
 
 from collections import defaultdict
@@ -16,9 +15,7 @@ from typing import Final
 from pymongo import UpdateOne
 from service_kit.mongo.client import Database, Document, Session
 
-from stats_service.adapters.book_keys import AFTER
 from stats_service.adapters.mongo_registry import rows_of, write
-from stats_service.adapters.state_rows import SHARDS
 from stats_service.domain.facts import ClickTold
 from stats_service.domain.people import REFERENCE_BYTES, Wanted
 from stats_service.domain.person import Click, Conversion, Person, Received
@@ -37,10 +34,9 @@ class MongoPeople:
     def __init__(self, database: Database) -> None:
         self._people = database[PEOPLE]
         self._crowds = database[CROWDS]
-        self._shards = database[SHARDS]
 
     async def known(
-        self, keys: Iterable[PersonKey], books: Books, session: Session
+        self, keys: Iterable[PersonKey], books: Books, session: Session | None = None
     ) -> dict[PersonKey, Person]:
         """Those of `keys` that are persons."""
         ids = {_person_id(books, key): key for key in keys}
@@ -61,23 +57,6 @@ class MongoPeople:
         for campaign, parts_of in crowds.items():
             wanted = Wanted(_each(reached[campaign]))
             found |= {PersonKey(campaign, contact) for crowd in parts_of for contact in wanted.among(crowd)}
-        return found
-
-    async def received(
-        self, keys: Iterable[PersonKey], books: Books, session: Session
-    ) -> dict[PersonKey, list[Received]]:
-        """What reached `keys` according to the shards."""
-        by_campaign: dict[str, list[bytes]] = defaultdict(list)
-        for key in keys:
-            by_campaign[key.campaign].append(key.contact)
-        found: dict[PersonKey, list[Received]] = defaultdict(list)
-        for campaign, contacts in by_campaign.items():
-            wanted, book = Wanted(contacts), books[campaign]
-            of_book = {"_id": {"$gte": f"{book}/", "$lt": f"{book}{AFTER}"}}
-            async for row in self._shards.find(of_book, {"reached": 1}, session=session):
-                for group in row.get("reached", ()):
-                    for contact in wanted.among(group["contacts"]):
-                        found[PersonKey(campaign, contact)].append(_received(group))
         return found
 
     async def apply(self, changes: Changes, known: Known, books: Books, session: Session) -> None:
@@ -112,10 +91,6 @@ def _person_id(books: Books, key: PersonKey) -> str:
 
 def _part_id(books: Books, campaign: str, part: int) -> str:
     return f"{books[campaign]}/{part:02x}"
-
-
-def _received(group: Document) -> Received:
-    return Received(group["minute"], group["message"], group["variation"], tuple(group["segments"]))
 
 
 def _person(row: Document) -> Person:

@@ -22,7 +22,7 @@ PRICES: Final = "prices"
 
 
 async def rows_of(
-    collection: Collection, ids: Iterable[str], session: Session, fields: Document | None = None
+    collection: Collection, ids: Iterable[str], session: Session | None, fields: Document | None = None
 ) -> list[Document]:
     """The rows with these ids; `fields` limits what is read of them."""
     wanted = sorted(set(ids))

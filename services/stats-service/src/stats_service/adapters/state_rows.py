@@ -1,15 +1,13 @@
-"""What has been counted, as rows of a book: which facts, and whom they reached.
+"""What has been counted, as rows of a book: which facts.
 
-    shards      {_id: <book>/<execution>/<shard>, windows [[first, last]…], completed, at,
-                 reached [{minute, message, variation, segments, contacts}…]}
+    shards      {_id: <book>/<execution>/<shard>, windows [[first, last]…], completed, at}
     executions  {_id: <book>/<execution>, planned, end {completed, at (ms), failed} | null, at}
 
-`contacts` are references, see `domain.people`. Rows are forgotten some time after `at`, their last change.
+Rows are forgotten some time after `at`, their last change.
 Only an execution that failed is kept (`at` is null): it may be mended at any time, and what it counted is
 taken back then.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 from urllib.parse import quote
@@ -18,12 +16,10 @@ from pymongo import UpdateOne
 from service_kit.mongo.client import Document
 
 from stats_service.domain.facts import End
-from stats_service.domain.person import Received
 from stats_service.domain.states import ExecutionState, ShardState
 
 SHARDS: Final = "shards"
 EXECUTIONS: Final = "executions"
-WITHOUT_REACHED: Final = {"reached": 0}
 
 
 def shard_key(book: str, execution: str, shard: int) -> str:
@@ -41,23 +37,11 @@ def shard_in(row: Document) -> ShardState:
     return ShardState(tuple((first, last) for first, last in row["windows"]), row["completed"])
 
 
-def set_shard(key: str, state: ShardState, reached: Mapping[Received, bytearray], now: datetime) -> UpdateOne:
-    """The write that sets the state and adds whom messages reached."""
+def set_shard(key: str, state: ShardState, now: datetime) -> UpdateOne:
+    """The write that sets the state."""
     windows = [list(part) for part in state.windows]
-    change: Document = {"$set": {"windows": windows, "completed": state.completed, "at": now}}
-    if reached:
-        change["$push"] = {"reached": {"$each": [_written(*group) for group in reached.items()]}}
-    return UpdateOne({"_id": key}, change, upsert=True)
-
-
-def _written(received: Received, contacts: bytearray) -> Document:
-    return {
-        "minute": received.minute,
-        "message": received.message,
-        "variation": received.variation,
-        "segments": list(received.segments),
-        "contacts": bytes(contacts),
-    }
+    fields: Document = {"windows": windows, "completed": state.completed, "at": now}
+    return UpdateOne({"_id": key}, {"$set": fields}, upsert=True)
 
 
 def execution_in(row: Document) -> ExecutionState:

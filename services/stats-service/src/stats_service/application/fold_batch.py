@@ -9,7 +9,7 @@ from service_kit.ports import Transactions, Tx
 from stats_service.application.ports import Ledger, Partition, PositionMoved, Positions
 from stats_service.domain.facts import Fact
 from stats_service.domain.fold import fold
-from stats_service.domain.states import Result, names_in
+from stats_service.domain.states import Result, engaged_in, names_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,9 @@ async def fold_batches(
     then nothing was counted.
     """
 
+    told = (fact for batch in batches for _, fact in batch.facts)
+    ahead = await ledger.look_ahead(engaged_in(told))
+
     async def work(tx: Tx) -> Folded:
         stored = {batch.partition: await positions.read_in(tx, batch.partition) for batch in batches}
         for batch in batches:
@@ -85,7 +88,7 @@ async def fold_batches(
                 raise PositionMoved("the position is before the batch")
         fresh = [item for batch in batches for item in batch.facts if item[0] > stored[batch.partition]]
         facts = [fact for _, fact in fresh]
-        known = await ledger.known(tx, names_in(facts))
+        known = await ledger.known(tx, names_in(facts), ahead)
         changes = fold(facts, known, window_ms=attribution // timedelta(milliseconds=1))
         if changes.foreign:
             raise ForeignFacts([fresh[place][0] for place in changes.foreign])

@@ -9,7 +9,7 @@ from service_kit.errors import Retryable
 from service_kit.ports import Tx
 
 from stats_service.domain.facts import FrozenLink
-from stats_service.domain.states import Changes, Known, Names
+from stats_service.domain.states import Ahead, Changes, Known, Names, PersonKey
 
 
 class Partition(NamedTuple):
@@ -81,8 +81,12 @@ class Positions(Protocol):
 class Ledger(Protocol):
     """The books of numbers, with the names of the facts that are in them."""
 
-    async def known(self, tx: Tx, names: Names) -> Known:
-        """What was told before of these."""
+    async def look_ahead(self, engaged: Collection[PersonKey]) -> Ahead:
+        """What had reached those of `engaged` that are no persons. May take longer than a transaction."""
+        ...
+
+    async def known(self, tx: Tx, names: Names, ahead: Ahead) -> Known:
+        """What was told before of these. What `ahead` has is looked up again only where it has changed."""
         ...
 
     async def apply(self, tx: Tx, known: Known, changes: Changes) -> None:

@@ -34,3 +34,11 @@ class Wanted:
         """Those that are in `many`, references one after the other."""
         found = self._numbers.intersection(struct.unpack(f"<{len(many) // REFERENCE_BYTES}Q", many))
         return [self._by_number[number] for number in found]
+
+    def places(self, many: bytes | bytearray) -> list[tuple[int, bytes]]:
+        """Where in `many` they are, in order, each as often as it is there."""
+        numbers = struct.unpack(f"<{len(many) // REFERENCE_BYTES}Q", many)
+        if self._numbers.isdisjoint(numbers):
+            return []
+        wanted = self._by_number
+        return [(place, wanted[number]) for place, number in enumerate(numbers) if number in wanted]

@@ -147,16 +147,36 @@ class Names:
     segments: set[SegmentKey] = field(default_factory=set)
 
 
+class Stand(NamedTuple):
+    """The version of a campaign's book that holds, and the revision of its numbers."""
+
+    version: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What had reached contacts that were no persons yet, as of some moment before a transaction.
+
+    `stands` are those of their campaigns, read before; `received` has each contact that was looked for.
+    """
+
+    stands: Mapping[str, Stand] = field(default_factory=dict)
+    received: Mapping[PersonKey, Sequence[Received]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What was told before of the things a batch speaks of; absent means nothing.
 
-    `versions` are those of the campaigns' books, in which all this was found and where the changes belong.
+    `versions` are those of the campaigns' books, in which all this was found and where the changes belong;
+    `revisions` are those of the campaigns' numbers before the changes.
     `people` are the persons among those engaged or reached in the batch; `received` is what had reached those
     of the engaged that are no persons yet.
     """
 
     versions: Mapping[str, int] = field(default_factory=dict)
+    revisions: Mapping[str, int] = field(default_factory=dict)
     campaigns: Mapping[str, CampaignState] = field(default_factory=dict)
     shards: Mapping[ShardKey, ShardState] = field(default_factory=dict)
     executions: Mapping[ExecutionKey, ExecutionState] = field(default_factory=dict)
@@ -193,6 +213,13 @@ class Changes:
         if found is None:
             found = self.books[campaign] = BookChanges(org)
         return found
+
+
+def engaged_in(facts: Iterable[Fact]) -> set[PersonKey]:
+    """Whose clicks and conversions are among `facts`."""
+    return {
+        PersonKey(fact.campaign, fact.contact) for fact in facts if isinstance(fact, (Clicked, Converted))
+    }
 
 
 def names_in(facts: Iterable[Fact]) -> Names:
