@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import pytest
@@ -172,11 +173,16 @@ class InMemoryStats:
     async def due(self, before: datetime, limit: int) -> Sequence[str]:
         return [item for item in sorted(self.dirty) if self.told.get(item, EPOCH) <= before][:limit]
 
-    async def take(self, tx: Tx, campaign: str, now: datetime) -> Announced | None:
-        if campaign not in self.dirty:
-            return None
+    async def take(
+        self, tx: Tx, campaigns: Sequence[str], now: datetime, *, before: datetime
+    ) -> Sequence[Announced]:
+        due = [one for one in campaigns if one in self.dirty and self.told.get(one, EPOCH) <= before]
+        for one in due:
+            staged(tx, partial(self._tell, one, now))
+        return [await self._announced(one) for one in due]
+
+    async def _announced(self, campaign: str) -> Announced:
         org = self.orgs[campaign]
-        staged(tx, lambda: self._tell(campaign, now))
         price = self.prices.get(org, PriceSet(org, 0, 0))
         totals = await self.totals(campaign)
         return Announced(campaign, org, self.revisions[campaign], totals, price.cost_per_message)

@@ -74,6 +74,7 @@ def build_aggregator(wiring: Wiring, progress: Progress) -> tuple[FaustSource, d
         clock=wiring.clock,
         every_seconds=settings.announce_seconds,
         limit=settings.announce_limit,
+        at_once=settings.announce_at_once,
     )
     return source, {
         "faust": source.run,

@@ -26,6 +26,8 @@ class Settings(ServiceSettings):
     """A campaign's statistics are announced at most once in this time."""
     announce_poll_seconds: float = 0.2
     announce_limit: int = 200
+    announce_at_once: int = Field(default=25, ge=1, le=100)
+    """Campaigns announced in a transaction."""
     reconcile_at: str = Field(default="03:00", pattern=r"^(never|([01]\d|2[0-3]):[0-5]\d)$")
     """When the books are compared with a recount of the log, every day (UTC)."""
     reconcile_poll_seconds: float = 30

@@ -96,8 +96,7 @@ async def fold_each(store: Store, raws: list[bytes], first: int = 0) -> int:
 
 async def tasks_told(store: Store) -> tuple[int, int]:
     """(total, failed) tasks of camp_1 as they are announced."""
-    taken = await store.transactions.run(lambda tx: store.numbers.take(tx, "camp_1", NOW))
-    assert taken is not None
+    [taken] = await store.transactions.run(lambda tx: store.numbers.take(tx, ["camp_1"], NOW, before=NOW))
     return taken.totals.get(Task.TOTAL, 0), taken.totals.get(Task.FAILED, 0)
 
 
@@ -221,24 +220,30 @@ async def test_a_failure_is_remembered_until_the_execution_completes(
 
 async def test_the_mark_is_taken_once_and_set_again_by_new_numbers(store: Store, batch: Any) -> None:
     async def take(now: datetime) -> Any:
-        return await store.transactions.run(lambda tx: store.numbers.take(tx, "camp_1", now))
+        before = now - timedelta(seconds=1)
+        return await store.transactions.run(
+            lambda tx: store.numbers.take(tx, ["camp_0", "camp_1"], now, before=before)
+        )
 
     await store.fold(batch(0, 1))
     assert list(await store.numbers.due(NOW, 10)) == ["camp_1"]
-    taken = await take(NOW)
+    [taken] = await take(NOW)
     assert (taken.revision, taken.org, taken.totals["sent"]) == (1, "acme", 2)
-    assert await take(NOW) is None
+    assert await take(NOW + timedelta(seconds=1)) == []
     await store.fold(batch(2, first=2))
     assert list(await store.numbers.due(NOW - timedelta(seconds=1), 10)) == []
     assert list(await store.numbers.due(NOW, 10)) == ["camp_1"]
-    assert (await take(NOW)).revision == 2
+    assert await take(NOW) == [], "whoever read a moment ago that it is due"
+    [again] = await take(NOW + timedelta(seconds=1))
+    assert again.revision == 2
 
 
 async def test_the_newest_price_of_an_organisation_reaches_its_campaigns_alone(
     store: Store, events: Any
 ) -> None:
     async def take(campaign: str) -> Any:
-        return await store.transactions.run(lambda tx: store.numbers.take(tx, campaign, NOW))
+        [taken] = await store.transactions.run(lambda tx: store.numbers.take(tx, [campaign], NOW, before=NOW))
+        return taken
 
     other = events.window(campaign_id="camp_2", execution_id="exec_2", org="other")
     await fold_each(store, [events.window(0), other, events.settings(0.25, revision=2)])

@@ -1,7 +1,9 @@
 """The last state is always told, not more often than once in a while."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
+from unittest.mock import AsyncMock
 
 import pytest
 from contracts.events.statistics import StatisticsUpdated
@@ -12,7 +14,21 @@ from stats_service.application.read_fact import read_fact
 from stats_service.domain.fold import fold
 from stats_service.domain.states import Ahead, names_in
 
+T = TypeVar("T")
 WEEK_MS = 7 * 24 * 60 * 60 * 1000
+
+
+class FailingTransactions(InMemoryTransactions):
+    """Counts the transactions; the next `fail` run out of time."""
+
+    number = fail = 0
+
+    async def run(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        self.number += 1
+        if self.fail:
+            self.fail -= 1
+            raise TimeoutError
+        return await super().run(work)
 
 
 class Rig:
@@ -22,7 +38,7 @@ class Rig:
         self.stats, self.events = stats, events
         self.clock = FixedClock(datetime(2026, 1, 1, tzinfo=UTC))
         self.outbox = InMemoryOutbox()
-        self.transactions = InMemoryTransactions()
+        self.transactions = FailingTransactions()
 
     async def counts(self, window: int) -> None:
         """One more message is sent."""
@@ -52,6 +68,7 @@ class Rig:
             clock=self.clock,
             every_seconds=1,
             limit=10,
+            at_once=2,
         )
 
     def told(self) -> list[tuple[int, int]]:
@@ -87,6 +104,37 @@ async def test_a_busy_campaign_is_told_once_a_second_and_its_last_state_always(r
     assert told[-1] == (25, 25)
     assert 3 <= len(told) <= 4
     assert told == sorted(set(told))
+
+
+async def test_many_campaigns_are_told_of_in_transactions_of_some(rig: Rig) -> None:
+    for number in range(12):
+        await rig.folds(rig.events.window(campaign_id=f"camp_{number}", execution_id=f"exec_{number}"))
+    before = rig.transactions.number
+    assert [await rig.announce(), await rig.announce(), await rig.announce()] == [10, 2, 0]
+    assert rig.transactions.number - before == 5 + 1
+    assert len({event.subject for event in rig.outbox.events}) == len(rig.outbox.events) == 12
+
+
+async def test_a_piece_that_cannot_be_told_holds_up_no_others_and_is_told_the_next_time(rig: Rig) -> None:
+    for number in range(8):
+        await rig.folds(rig.events.window(campaign_id=f"camp_{number}", execution_id=f"exec_{number}"))
+    rig.transactions.fail = 1
+    with pytest.raises(TimeoutError):
+        await rig.announce()
+    assert len(rig.outbox.events) == 6
+    assert await rig.announce() == 2
+    assert len({event.subject for event in rig.outbox.events}) == 8
+
+
+async def test_who_read_a_moment_ago_that_a_campaign_is_due_does_not_tell_of_it_again(rig: Rig) -> None:
+    await rig.counts(0)
+    due = await rig.stats.due(rig.clock.now(), 10)
+    assert await rig.announce() == 1
+    await rig.counts(1)
+    rig.stats.due = AsyncMock(return_value=due)
+    assert await rig.announce() == 0
+    rig.clock.advance(1)
+    assert await rig.announce() == 1
 
 
 async def test_nothing_is_told_of_what_a_replay_did_not_change(rig: Rig) -> None:

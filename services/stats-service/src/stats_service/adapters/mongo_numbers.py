@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from service_kit.mongo.client import Database, Session
+from service_kit.mongo.client import Database
 from service_kit.mongo.transactions import session_of
 from service_kit.ports import Tx
 
 from stats_service.adapters.book_keys import NUMBERS, TOTALS, book_of, total_key
-from stats_service.adapters.mongo_registry import CAMPAIGNS, PRICES
+from stats_service.adapters.mongo_registry import CAMPAIGNS, PRICES, rows_of
 from stats_service.application.ports import Announced, NewPrice, Owner
 from stats_service.domain.dimensions import ALL
 
@@ -30,35 +30,45 @@ class MongoNumbers:
     async def totals(self, campaign: str) -> Mapping[str, int]:
         """The totals of the whole campaign, by metric; absent means 0."""
         row = await self._numbers.find_one({"_id": campaign}, {"version": 1})
-        return {} if row is None else await self._all(campaign, row["version"], None)
-
-    async def _all(self, campaign: str, version: int, session: Session | None) -> Mapping[str, int]:
-        key = total_key(book_of(campaign, version), ALL)
-        row = await self._totals.find_one({"_id": key}, {"_id": 0}, session=session)
-        return row or {}
+        if row is None:
+            return {}
+        key = total_key(book_of(campaign, row["version"]), ALL)
+        return await self._totals.find_one({"_id": key}, {"_id": 0}) or {}
 
     async def due(self, before: datetime, limit: int) -> Sequence[str]:
         """Campaigns that are marked and were told of last at or before `before`."""
         rows = self._numbers.find({"dirty": True, "announcedAt": {"$lte": before}}, {"_id": 1})
         return [row["_id"] for row in await rows.limit(limit).to_list(None)]
 
-    async def take(self, tx: Tx, campaign: str, now: datetime) -> Announced | None:
-        """Take the mark off, compare-and-set on the revision; None when there is no mark to take."""
+    async def take(
+        self, tx: Tx, campaigns: Sequence[str], now: datetime, *, before: datetime
+    ) -> Sequence[Announced]:
+        """Take off the marks of those that are marked and were told of last at or before `before`.
+
+        Whoever changes a row meanwhile, another replica or the fold, conflicts, and one of them repeats.
+        """
         session = session_of(tx)
-        row = await self._numbers.find_one({"_id": campaign, "dirty": True}, session=session)
-        if row is None:
-            return None
-        taken = await self._numbers.update_one(
-            {"_id": campaign, "dirty": True, "revision": row["revision"]},
-            {"$set": {"dirty": False, "announcedAt": now}},
-            session=session,
-        )
-        if taken.matched_count != 1:
-            return None
-        totals = await self._all(campaign, row["version"], session)
-        price = await self._prices.find_one({"_id": row["org"]}, session=session)
-        cost = price["costPerMessage"] if price else 0.0
-        return Announced(campaign, row["org"], row["revision"], totals, cost)
+        due = {"_id": {"$in": list(campaigns)}, "dirty": True, "announcedAt": {"$lte": before}}
+        rows = await self._numbers.find(due, session=session).to_list(None)
+        if not rows:
+            return []
+        taken = {"_id": {"$in": [row["_id"] for row in rows]}}
+        told = {"$set": {"dirty": False, "announcedAt": now}}
+        await self._numbers.update_many(taken, told, session=session)
+        keys = {row["_id"]: total_key(book_of(row["_id"], row["version"]), ALL) for row in rows}
+        totals = {row.pop("_id"): row for row in await rows_of(self._totals, keys.values(), session)}
+        prices = await rows_of(self._prices, {row["org"] for row in rows}, session)
+        costs = {price["_id"]: price["costPerMessage"] for price in prices}
+        return [
+            Announced(
+                row["_id"],
+                row["org"],
+                row["revision"],
+                totals.get(keys[row["_id"]], {}),
+                costs.get(row["org"], 0.0),
+            )
+            for row in rows
+        ]
 
     async def changed(self, limit: int) -> Sequence[NewPrice]:
         """Prices that not all campaigns of their organisations show yet."""

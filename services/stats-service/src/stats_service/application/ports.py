@@ -132,8 +132,13 @@ class Announcements(Protocol):
         """Campaigns that are marked and were told of last at or before `before`."""
         ...
 
-    async def take(self, tx: Tx, campaign: str, now: datetime) -> Announced | None:
-        """Take the mark off and note `now` as the time it was told; None when there is no mark."""
+    async def take(
+        self, tx: Tx, campaigns: Sequence[str], now: datetime, *, before: datetime
+    ) -> Sequence[Announced]:
+        """Take the marks off and note `now` as the time of telling.
+
+        Left out are those without a mark, and those that were told of after `before`.
+        """
         ...
 
 
