@@ -12,6 +12,7 @@ from webhook_service.application.take_deliveries import GLANCE
 from webhook_service.domain.delivery import Answer, Status
 from webhook_service.domain.endpoint import Endpoint
 from webhook_service.domain.health import Report
+from webhook_service.entrypoints import noting as noting_module
 from webhook_service.entrypoints.deliverer import Deliverer, Pace
 from webhook_service.entrypoints.noting import Noting
 from webhook_service.testing.engine import Engine
@@ -104,3 +105,23 @@ async def test_a_long_pause_is_asked_about_again_in_a_moment_since_its_owner_may
         await ended(running)
     assert engine.endpoint(endpoint.id).paused_until == now + timedelta(days=7)
     assert held == [(endpoint.id, GLANCE.total_seconds())]
+
+
+async def test_now_and_then_successes_heal_what_was_noted_while_they_were_on_their_way(
+    now: datetime, make_endpoint: Make, make_delivery: Make, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(noting_module, "HEAL_SECONDS", 0.01)
+    engine, endpoint = Engine(now), make_endpoint(last_success_at=now)
+    await engine.store(endpoint, make_delivery(endpoint.id))
+    sent = [await engine.attempt(taken) for taken in (await engine.taken()).sends]
+    await engine.endpoints.note(endpoint, Report(failing=True, troubles=1), now=now)
+    noting = Noting(engine.record, clock=engine.clock, hold=lambda *_: None)
+    running = asyncio.create_task(noting.run())
+    try:
+        noting.tell(sent)
+        await eventually(
+            lambda: asyncio.sleep(0, engine.endpoint(endpoint.id)), lambda found: not found.failures
+        )
+    finally:
+        await ended(running)
+    assert engine.endpoint(endpoint.id).failing_since is None

@@ -188,8 +188,22 @@ async def test_a_success_also_heals_what_failed_after_it_was_taken(
     assert engine.endpoint(endpoint.id).failing_since == now
     engine.sender.answer = OK
     await engine.send(second)
+    await engine.record.heal()
     stored = engine.endpoint(endpoint.id)
     assert (stored.failing_since, stored.failures) == (None, 0)
+
+
+async def test_a_success_heals_nothing_that_failed_after_it(
+    now: datetime, make_endpoint: Callable[..., Endpoint], make_delivery: Make
+):
+    endpoint = make_endpoint(last_success_at=now)
+    engine = await begin(now, endpoint, make_delivery, 2)
+    first, second = (await engine.taken()).sends
+    await engine.send(first)
+    engine.sender.answer = DOWN
+    await engine.send(second)
+    await engine.record.heal()
+    assert engine.endpoint(endpoint.id).failing_since == now
 
 
 async def test_one_success_begins_the_five_days_anew(now: datetime, endpoint: Endpoint, make_delivery: Make):

@@ -98,6 +98,19 @@ async def test_one_that_cannot_be_switched_off_costs_the_others_no_record(
     assert not engine.endpoint(stuck.id).active
 
 
+async def test_lanes_that_cannot_be_woken_cost_no_record(
+    engine: Engine, make_endpoint: Make, make_delivery: Make, monkeypatch: pytest.MonkeyPatch
+):
+    await engine.store(endpoint := make_endpoint(ordered=True), make_delivery(endpoint.id))
+    (taken,) = (await engine.taken()).sends
+
+    async def away(*_: Any, **__: Any) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(engine.deliveries, "blockers", away)
+    assert (await engine.send(taken)).results == [Result.SUCCEEDED]
+
+
 async def test_410_of_an_earlier_url_leaves_the_new_one_on_and_the_event_goes_there(
     engine: Engine, make_endpoint: Make, make_delivery: Make
 ):

@@ -77,13 +77,14 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class RecordOutcomes:
-    """Called with what was sent to any endpoints; no delivery twice."""
+    """Called with what was sent to any endpoints; no delivery twice. `well`: see `heal`."""
 
     endpoints: Endpoints
     deliveries: Deliveries
     disable: DisableEndpoint
     clock: Clock
     rules: BreakerRules
+    well: set[str] = field(default_factory=set)
 
     async def __call__(self, sent: Sequence[Sent]) -> Recorded:
         """Record it."""
@@ -100,7 +101,10 @@ class RecordOutcomes:
         for endpoint_id, endpoint in gone.items():
             if off[endpoint_id]:
                 await self._park(endpoint)
-        recorded.following.extend(await self._following(known))
+        try:
+            recorded.following.extend(await self._following(known))
+        except Exception as error:  # recorded it is, and what waits in lanes is looked at again anyway
+            log.warning("deliverer.lanes_not_woken", reason=type(error).__name__, exc_info=error)
         return recorded
 
     async def _switch_off(self, endpoint: Endpoint, disabled: list[DisabledReason]) -> bool | None:
@@ -135,14 +139,23 @@ class RecordOutcomes:
                     probe=item.taken.probe,
                 )
         for endpoint_id, report in reports.items():
-            if _is_news(known[endpoint_id], report, now):
+            self.well.discard(endpoint_id)
+            if not _is_news(known[endpoint_id], report, now):
+                self.well.add(endpoint_id)
+            else:
                 with _apart("endpoint.not_noted", known[endpoint_id]):  # its later answers say it again
                     await self._note_one(known[endpoint_id], report, now, noted)
-        # They succeeded, and were well when they were taken: a failure may have been noted since.
-        well = [key for key, report in reports.items() if not _is_news(known[key], report, now)]
-        if well:
-            await self.endpoints.heal(well, now=now)
         return noted
+
+    async def heal(self) -> None:
+        """Note the successes that were no news when their deliveries were taken, where they are by now.
+
+        A failure may have been noted in between. To be called now and then: asking each time costs too much.
+        """
+        well = list(self.well)
+        self.well.clear()
+        if well:
+            await self.endpoints.heal(well, now=self.clock.now())
 
     async def _note_one(self, endpoint: Endpoint, report: Report, now: datetime, noted: Noted) -> None:
         after = await self.endpoints.note(endpoint, report, now=now)

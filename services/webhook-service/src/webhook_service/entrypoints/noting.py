@@ -16,6 +16,8 @@ from webhook_service.metrics import DISABLED, PAUSED
 
 log = get_logger()
 
+HEAL_SECONDS = 5.0
+
 
 class Noting:
     """`hold` gives nothing of an endpoint, in this process, for some seconds."""
@@ -34,6 +36,19 @@ class Noting:
 
     async def run(self) -> None:
         """Note for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._note_all(), name="notes")
+            group.create_task(self._heal_all(), name="heals")
+
+    async def _heal_all(self) -> None:
+        while True:
+            await asyncio.sleep(HEAL_SECONDS)
+            try:
+                await self._record.heal()
+            except Exception as error:  # later successes say it again
+                log.warning("deliverer.not_healed", reason=type(error).__name__, exc_info=error)
+
+    async def _note_all(self) -> None:
         while True:
             await self._news.wait()
             self._news.clear()
