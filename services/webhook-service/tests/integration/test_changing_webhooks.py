@@ -90,6 +90,17 @@ async def test_if_match_lets_the_first_of_two_editors_win(api: Any):
     assert (await api.get(f"/webhooks/{webhook}"))["description"] == "one"
 
 
+async def test_only_the_version_that_if_match_names_is_deleted(api: Any):
+    path = f"/webhooks/{(await api.create())['id']}"
+    seen = await api.client.get(path, headers=api.token())
+    await api.call("PUT", path, {"description": "changed"})
+    error = await api.call("DELETE", path, If_Match=seen.headers["etag"], status=412)
+    assert error["code"] == "PRECONDITION_FAILED"
+    assert (await api.get(path))["description"] == "changed"
+    await api.call("DELETE", path, If_Match=(await api.client.get(path, headers=api.token())).headers["etag"])
+    assert (await api.client.get(path, headers=api.token())).status_code == 404
+
+
 async def test_puts_at_the_same_moment_lose_nothing(api: Any):
     webhook = (await api.create())["id"]
     patches = [{"ordered": True}, {"rateLimit": 7}, {"description": "x"}]

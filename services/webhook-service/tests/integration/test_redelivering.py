@@ -26,7 +26,7 @@ async def test_a_retry_makes_a_delivery_due_at_once_and_keeps_its_attempts(
     await api.attempted(item, status, at=now)
     api.clock.advance(60)
     path = f"/webhooks/{webhook}/deliveries/{item.id}/retry"
-    shown = await api.call("POST", path, status=202)
+    shown = await api.call("POST", path, status=200)
     assert (shown["status"], len(shown["attempts"])) == ("pending", 1)
     assert shown["nextAttemptAt"] == "2026-01-01T12:01:00Z"
     (due,) = await api.ports.deliveries.due(now=api.clock.now(), limit=9, except_endpoints=[])
@@ -41,7 +41,7 @@ async def test_a_retry_of_what_was_parked_needs_the_webhook_to_be_on(api: Any, m
     path = f"/webhooks/{webhook}/deliveries/{item.id}/retry"
     assert (await api.call("POST", path, status=409))["code"] == "WEBHOOK_DISABLED"
     await api.call("PUT", f"/webhooks/{webhook}", {"active": True})
-    assert (await api.call("POST", path, status=202))["status"] == "pending"
+    assert (await api.call("POST", path, status=200))["status"] == "pending"
 
 
 async def test_a_retry_of_what_is_under_way_is_refused(api: Any, make_delivery: Any, now: datetime):
@@ -73,9 +73,9 @@ async def test_a_retry_under_its_key_is_one(api: Any, make_delivery: Any, now: d
     await api.put(item)
     await api.attempted(item, Status.FAILED, at=now)
     path = f"/webhooks/{webhook}/deliveries/{item.id}/retry"
-    first = await api.call("POST", path, Idempotency_Key="k", status=202)
+    first = await api.call("POST", path, Idempotency_Key="k", status=200)
     await api.attempted(item, Status.SUCCEEDED, at=now)
-    assert await api.call("POST", path, Idempotency_Key="k", status=202) == first
+    assert await api.call("POST", path, Idempotency_Key="k", status=200) == first
     assert await statuses(api, webhook) == {item.id: "succeeded"}
 
 
@@ -101,7 +101,7 @@ async def test_recover_lets_what_failed_or_was_parked_since_then_wait_again_in_o
     assert (await api.call("POST", path, body, status=409))["code"] == "WEBHOOK_DISABLED"
     await api.call("PUT", f"/webhooks/{webhook}", {"active": True})
     until = {**body, "until": "2026-01-01T12:00:06+00:00"}
-    assert await api.call("POST", path, until, status=202) == {"recovered": 5, "nextCursor": None}
+    assert await api.call("POST", path, until, status=200) == {"recovered": 5, "nextCursor": None}
     due = await api.ports.deliveries.due(now=api.clock.now(), limit=99, except_endpoints=[])
     assert [item.key for item in due] == [item.key for item in items[1:6]]
     expected = {item.id: "pending" for item in items[1:6]} | {items[0].id: "failed", items[6].id: "parked"}
@@ -121,10 +121,10 @@ async def test_a_large_recovery_goes_on_by_cursor_and_takes_nothing_twice(
         await api.attempted(item, Status.FAILED, at=now)
     path, body = f"/webhooks/{webhook}/recover", {"since": "2026-01-01T00:00:00Z"}
     api.clock.advance(1)
-    first = await api.call("POST", path, body, status=202)
+    first = await api.call("POST", path, body, status=200)
     assert first == {"recovered": 4, "nextCursor": items[3].id}
     await api.attempted(items[0], Status.FAILED, at=api.clock.now())  # it fails again meanwhile
-    rest = await api.call("POST", path, {**body, "cursor": first["nextCursor"]}, status=202)
+    rest = await api.call("POST", path, {**body, "cursor": first["nextCursor"]}, status=200)
     assert rest == {"recovered": 1, "nextCursor": None}
 
 
@@ -142,7 +142,7 @@ async def test_a_call_that_has_taken_its_second_ends_after_the_batch_and_says_wh
     path, cursor, calls = f"/webhooks/{webhook}/recover", None, []
     while not calls or cursor is not None:
         body = {"since": "2026-01-01T00:00:00Z", "cursor": cursor}
-        answer = await api.call("POST", path, body, status=202)
+        answer = await api.call("POST", path, body, status=200)
         cursor = answer["nextCursor"]
         calls.append(answer["recovered"])
     assert calls == [2, 2, 1]
@@ -157,9 +157,9 @@ async def test_what_an_owner_asks_for_is_told_to_the_deliverers_at_once(
     await api.put(failed, retried)
     for item in (failed, retried):
         await api.attempted(item, Status.FAILED, at=now)
-    await api.call("POST", f"/webhooks/{webhook}/deliveries/{retried.id}/retry", status=202)
+    await api.call("POST", f"/webhooks/{webhook}/deliveries/{retried.id}/retry", status=200)
     api.clock.advance(1)
-    await api.call("POST", f"/webhooks/{webhook}/recover", {"since": "2026-01-01T00:00:00Z"}, status=202)
+    await api.call("POST", f"/webhooks/{webhook}/recover", {"since": "2026-01-01T00:00:00Z"}, status=200)
     sent = await api.call("POST", f"/webhooks/{webhook}/test", status=201)
     told = [due.key for due in api.ports.bell.dues]
     assert told == [retried.key, failed.key, f"{webhook}:{sent['eventId']}"]

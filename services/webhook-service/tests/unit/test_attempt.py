@@ -91,7 +91,7 @@ async def test_410_switches_the_endpoint_off_parks_all_that_waits_and_says_so_on
 @pytest.mark.parametrize("gone", [True, False])
 async def test_nothing_is_sent_to_an_endpoint_that_is_off_or_deleted(bench: Bench, gone: bool):
     if gone:
-        await bench.endpoints.remove("acme", bench.known.id)
+        await bench.endpoints.remove("acme", bench.known.id, expected_version=bench.known.version)
     else:
         await bench.record.disable(bench.known, DisabledReason.GONE)
     taking = await bench.taken()

@@ -110,9 +110,10 @@ class MongoEndpoints:
         )
         return changed.modified_count == 1
 
-    async def remove(self, org: str, endpoint_id: str) -> bool:
-        """Delete it. Whether it was there."""
-        return (await self._rows.delete_one({"_id": endpoint_id, "org": org})).deleted_count == 1
+    async def remove(self, org: str, endpoint_id: str, *, expected_version: int) -> bool:
+        """Delete it. Whether it was there, in this version."""
+        mine = {"_id": endpoint_id, "org": org, "version": _stored(expected_version)}
+        return (await self._rows.delete_one(mine)).deleted_count == 1
 
 
 def _noted(report: Report, now: datetime) -> dict[str, Any]:

@@ -82,8 +82,8 @@ class Endpoints(Protocol):
         """
         ...
 
-    async def remove(self, org: str, endpoint_id: str) -> bool:
-        """Delete it. Whether it was there."""
+    async def remove(self, org: str, endpoint_id: str, *, expected_version: int) -> bool:
+        """Delete it. Whether it was there, in this version."""
         ...
 
 

@@ -103,9 +103,10 @@ class InMemoryEndpoints:
         self.rows[endpoint.id] = replace(row, paused_until=until, pauses=endpoint.pauses + again)
         return True
 
-    async def remove(self, org: str, endpoint_id: str) -> bool:
-        """Whether it was there."""
-        return await self.find(org, endpoint_id) is not None and bool(self.rows.pop(endpoint_id))
+    async def remove(self, org: str, endpoint_id: str, *, expected_version: int) -> bool:
+        """Whether it was there, in this version."""
+        row = await self.find(org, endpoint_id)
+        return row is not None and row.version == expected_version and bool(self.rows.pop(endpoint_id))
 
 
 class HeardBell:

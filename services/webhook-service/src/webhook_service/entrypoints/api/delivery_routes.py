@@ -71,7 +71,6 @@ async def delivery(
 
 @router.post(
     "/deliveries/{delivery_id}/retry",
-    status_code=202,
     operation_id="retryWebhookDelivery",
     response_model=Success[DeliveryOut],
     responses=answers(
@@ -84,13 +83,12 @@ async def retry(
     """Make one attempt more at once, whatever became of the delivery; it carries the same `webhook-id`."""
     return await once(
         lambda _: retry_delivery(caller.org, webhook_id, delivery_id, ports=ports),
-        answer=lambda found: Answer(202, Success(data=DeliveryOut.of(found))),
+        answer=lambda found: Answer(200, Success(data=DeliveryOut.of(found))),
     )
 
 
 @router.post(
     "/recover",
-    status_code=202,
     operation_id="recoverWebhookDeliveries",
     response_model=Success[RecoveredOut],
     responses=answers(EndpointNotFound, EndpointDisabled),
@@ -103,6 +101,6 @@ async def recover(webhook_id: PathId, body: RecoverIn, caller: Editor, ports: Po
             caller.org, webhook_id, since=body.since, until=body.until, cursor=body.cursor, ports=ports
         ),
         answer=lambda found: Answer(
-            202, Success(data=RecoveredOut(recovered=found.count, next_cursor=found.next_cursor))
+            200, Success(data=RecoveredOut(recovered=found.count, next_cursor=found.next_cursor))
         ),
     )

@@ -108,10 +108,14 @@ async def put(
     return Success(data=Webhook.of(endpoint))
 
 
-@router.delete("/{webhook_id}", operation_id="deleteWebhook", responses=answers(EndpointNotFound))
-async def delete(webhook_id: PathId, caller: Editor, ports: Ports) -> Success[Deleted]:
+@router.delete(
+    "/{webhook_id}",
+    operation_id="deleteWebhook",
+    responses=answers(EndpointNotFound, VersionConflict, PreconditionFailed),
+)
+async def delete(webhook_id: PathId, caller: Editor, ports: Ports, if_match: IfMatch) -> Success[Deleted]:
     """Unsubscribe; what has not been delivered yet is not."""
-    await delete_endpoint(caller.org, webhook_id, ports=ports)
+    await delete_endpoint(caller.org, webhook_id, versions=if_match, ports=ports)
     return Success(data=Deleted())
 
 
