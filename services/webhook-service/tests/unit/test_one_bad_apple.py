@@ -69,6 +69,18 @@ async def test_an_error_on_our_side_is_an_attempt_and_the_schedule_ends_it(
     (attempt,) = engine.stored(first).attempts
     assert engine.stored(first).status is Status.FAILED
     assert attempt.error == "the request could not be made: an error on our side"
+    assert engine.endpoint(endpoint.id).failing_since is None
+
+
+async def test_an_error_on_our_side_neither_pauses_an_endpoint_nor_switches_it_off(
+    now: datetime, make_endpoint: Make, make_delivery: Make
+):
+    engine, endpoint = Engine(now), make_endpoint()
+    await engine.store(endpoint, *[make_delivery(endpoint.id) for _ in range(6)])
+    broken = [engine.attempt.broken(taken) for taken in (await engine.taken()).sends]
+    await engine.record(broken)
+    await engine.record.note(broken)
+    assert engine.endpoint(endpoint.id) == endpoint
 
 
 async def test_an_endpoint_that_cannot_be_noted_costs_the_others_no_note(

@@ -16,7 +16,7 @@ from enum import StrEnum
 from service_kit.clock import Clock
 from service_kit.logging import get_logger
 
-from webhook_service.application.attempt_delivery import Sent
+from webhook_service.application.attempt_delivery import OUR_ERROR, Sent
 from webhook_service.application.disable_endpoint import DisableEndpoint, park_waiting
 from webhook_service.application.ports import Deliveries, Endpoints
 from webhook_service.domain.delivery import NO_CAMPAIGN, Due, Status
@@ -131,7 +131,7 @@ class RecordOutcomes:
         reports: dict[str, Report] = {}
         known: dict[str, Endpoint] = {}
         for item in sorted(sent, key=lambda item: item.outcome.attempt.at):
-            if not item.gone:
+            if not item.gone and item.answer != OUR_ERROR:  # neither says how the endpoint fares
                 endpoint = known[item.taken.endpoint.id] = item.taken.endpoint
                 reports[endpoint.id] = reports.get(endpoint.id, NOTHING).then(
                     effect_of(item.answer),
