@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+import tracemalloc
 from collections import Counter
 from typing import Any
 
@@ -19,7 +20,8 @@ from stats_service.domain.facts import (
     WindowRecorded,
 )
 from stats_service.domain.people import reference
-from stats_service.domain.recount import MOST_CLICKS, Book, Recount
+from stats_service.domain.recount import BREATH, Book, Recount
+from stats_service.domain.recount_people import HEAP, MOST_CLICKS, Person
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 SENT_AT = 29_000_000
@@ -257,10 +259,64 @@ def test_once_everybody_who_did_something_is_known_receipts_of_nobody_else_are_k
     recount.nobody_else()
     for fact in (reached(), reached("bob", number=1)):
         recount.add(fact)
-    assert list(recount._people) == [("camp_1", reference("ann"))]
+    (pile,) = recount._piles.values()
+    assert [len(person.receipts) for person in pile.people() if person] == [1]
+
+
+def test_receipts_of_those_who_did_something_count_although_no_minutes_are_counted() -> None:
+    recount = Recount(7 * DAY, by_minute=False)
+    recount.add(click(T))
+    recount.nobody_else()
+    recount.add(reached())
     counted = recount.books()["camp_1"]
     assert counted.totals[YOUNG, "clicked"] == 1
     assert not counted.minutes
+
+
+def crowd(persons: int) -> Recount:
+    """A campaign of which so many persons got a message and clicked on it."""
+    recount = Recount(7 * DAY, by_minute=False)
+    for number in range(persons):
+        recount.add(click(T + number, f"evt_{number}", contact=f"contact_{number}"))
+    recount.nobody_else()
+    for number in range(persons):
+        recount.add(reached(f"contact_{number}", number=number))
+    return recount
+
+
+def test_others_have_a_moment_after_every_few_persons(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recount is done in a process that has more to do, and that keeps a lease meanwhile."""
+    settled, at_once = 0, []
+    settle = Person.settle
+
+    def noted(person: Person) -> None:
+        nonlocal settled
+        settled += 1
+        settle(person)
+
+    monkeypatch.setattr(Person, "settle", noted)
+    before = 0
+    for counted in crowd(3 * HEAP).counting():
+        at_once.append(settled - before)
+        before = settled
+        if counted is not None:
+            assert counted[1].totals[ALL, "clicked"] == 3 * HEAP
+    assert settled == 3 * HEAP
+    assert max(at_once) <= BREATH
+
+
+def test_persons_are_some_bytes_each_until_they_are_counted_a_few_at_a_time() -> None:
+    tracemalloc.start()
+    try:
+        recount = crowd(4 * HEAP)
+        held, _ = tracemalloc.get_traced_memory()
+        for _ in recount.counting():
+            pass
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 4 * HEAP * 300
+    assert most < held + HEAP * 1_500
 
 
 def test_of_more_clicks_than_a_person_can_do_the_earliest_count() -> None:

@@ -21,7 +21,7 @@ from stats_service.application.ports import Bounds, Log, Partition, Positions, R
 from stats_service.application.ports_reconcile import Held, Written, WrittenBooks
 from stats_service.application.read_fact import read_fact
 from stats_service.domain.dimensions import Line
-from stats_service.domain.facts import CampaignSeen, Fact
+from stats_service.domain.facts import CampaignSeen, Fact, WindowRecorded
 from stats_service.domain.odd import is_of_the_future
 from stats_service.domain.recount import Book, Recount
 
@@ -47,6 +47,15 @@ class Reconciled:
     skipped: int = 0
     different: dict[str, list[Difference]] = field(default_factory=dict)
 
+    def add(self, campaign: str, differences: list[Difference] | None) -> None:
+        """What was found of a campaign; None if it could not be compared."""
+        if differences is None:
+            self.skipped += 1
+        elif differences:
+            self.different[campaign] = differences
+        else:
+            self.equal += 1
+
 
 @dataclass(slots=True)
 class Reconcile:
@@ -61,6 +70,8 @@ class Reconcile:
     _begun: set[str] = field(default_factory=set)
     """Campaigns whose first event is in the log."""
     _orgs: Mapping[str, str] = field(default_factory=dict)
+    _foreign: set[tuple[str, str, int, int]] = field(default_factory=set)
+    """Windows that another organisation told of: the log has them, and they do not count."""
 
     async def run(self) -> Reconciled:
         """Do it once. Raises LogAway, the database's errors, and what `breathe` raises."""
@@ -69,17 +80,16 @@ class Reconcile:
         positions = await self.positions.all()
         bounds = await self.log.bounds(self.topics)
         recount = await self._recount(positions, bounds)
-        books = recount.books()
-        result = Reconciled()
-        for campaign in {*held, *books}:
+        result, compared = Reconciled(), set()
+        for counted in recount.counting():
             await self.breathe()
-            equal = await self._compare(campaign, held.get(campaign), books.get(campaign, Book()), recount)
-            if equal is None:
-                result.skipped += 1
-            elif equal:
-                result.different[campaign] = equal
-            else:
-                result.equal += 1
+            if counted is not None:
+                campaign, book = counted
+                compared.add(campaign)
+                result.add(campaign, await self._compare(campaign, held.get(campaign), book, recount))
+        for campaign in held.keys() - compared:
+            await self.breathe()
+            result.add(campaign, await self._compare(campaign, held[campaign], Book(), recount))
         return result
 
     async def _recount(
@@ -122,6 +132,8 @@ class Reconcile:
             return
         if not self._is_foreign(fact):
             recount.add(fact)
+        elif isinstance(fact, WindowRecorded):
+            self._foreign.add((fact.campaign, fact.execution, fact.shard, fact.window))
 
     def _is_foreign(self, fact: Fact) -> bool:
         """Whether the fold has parked it, as told by another organisation than the campaign's."""
@@ -139,6 +151,7 @@ class Reconcile:
             return None
         if any(
             not recount.has(campaign, shard.execution, shard.shard, window)
+            and (campaign, shard.execution, shard.shard, window) not in self._foreign
             for shard in written.shards
             for first, last in shard.windows
             for window in range(first, last + 1)

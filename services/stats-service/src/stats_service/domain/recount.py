@@ -3,8 +3,9 @@
 Mental model: throw every fact on a pile, those of a person on the person's own. When all are there, count:
 a window once by its name, a person from everything that person did. There is no state between facts and no
 difference of before and after, so this code can be right or wrong, but not in the way that the fold is.
-It holds the numbers of windows, the persons, and the sums. Persons are few when those who did something are
-told of first (`nobody_else`), else they are all whom a message reached.
+It holds which windows there were, the sums, and some ten bytes for each thing that somebody did or got;
+persons are made a few at a time. They are few when those who did something are told of first
+(`nobody_else`), else they are all whom a message reached.
 """
 
 from collections import Counter, defaultdict
@@ -26,10 +27,12 @@ from stats_service.domain.facts import (
 )
 from stats_service.domain.numbers import LOCAL_ERRORS
 from stats_service.domain.people import REFERENCE_BYTES
+from stats_service.domain.recount_people import Conversion, Person, Pile, Words
 
 MINUTE_MS = 60_000
-MOST_CLICKS, MOST_CONVERSIONS = 500, 1_000
-"""Of one person: more is no person's doing, and is not counted."""
+BREATH = 50
+"""Persons that are counted at once: some milliseconds."""
+_BITS = 64
 
 
 @dataclass(slots=True)
@@ -38,30 +41,6 @@ class Book:
 
     totals: Counter[tuple[Line, str]] = field(default_factory=Counter)
     minutes: Counter[tuple[Line, str, int]] = field(default_factory=Counter)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class _Receipt:
-    """A message that a person got."""
-
-    minute: int
-    message: str
-    variation: str
-    segments: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class _Person:
-    receipts: set[_Receipt] = field(default_factory=set)
-    clicks: dict[bytes, Clicked] = field(default_factory=dict)
-    conversions: dict[bytes, Converted] = field(default_factory=dict)
-
-    def settle(self) -> None:
-        """Of more than a person may do, the earliest counts."""
-        clicks = sorted(self.clicks.values(), key=lambda click: (click.at, click.event))
-        self.clicks = {click.event: click for click in clicks[:MOST_CLICKS]}
-        conversions = sorted(self.conversions.values(), key=lambda one: (one.at, one.conversion))
-        self.conversions = {one.conversion: one for one in conversions[:MOST_CONVERSIONS]}
 
 
 class Recount:
@@ -73,11 +52,13 @@ class Recount:
     def __init__(self, window_ms: int, *, by_minute: bool = True) -> None:
         self._window_ms = window_ms
         self._by_minute = by_minute
-        self._windows: dict[tuple[str, str, int], set[int]] = defaultdict(set)
+        self._windows: dict[tuple[str, str, int], Counter[int]] = defaultdict(Counter)
         self._completed: set[tuple[str, str, int]] = set()
         self._planned: dict[tuple[str, str], int] = {}
         self._ends: dict[tuple[str, str], list[End]] = defaultdict(list)
-        self._people: dict[tuple[str, bytes], _Person] = defaultdict(_Person)
+        self._words = Words()
+        self._piles: dict[str, Pile] = defaultdict(lambda: Pile(self._words))
+        self._who: dict[str, set[bytes]] = defaultdict(set)
         self._closed = False
         self._sent: dict[str, Book] = defaultdict(Book)
 
@@ -86,13 +67,18 @@ class Recount:
         if isinstance(fact, WindowRecorded):
             self._window(fact)
         elif isinstance(fact, Clicked):
-            self._people[fact.campaign, fact.contact].clicks[fact.event] = fact
+            self._piles[fact.campaign].clicked(fact)
+            self._did_something(fact)
         elif isinstance(fact, Converted):
-            self._people[fact.campaign, fact.contact].conversions[fact.conversion] = fact
+            self._piles[fact.campaign].converted(fact)
+            self._did_something(fact)
         elif isinstance(fact, ExecutionPlanned):
             self._planned[fact.campaign, fact.execution] = fact.shards
         elif isinstance(fact, ExecutionEnded):
             self._ends[fact.campaign, fact.execution].append(fact.end)
+
+    def _did_something(self, fact: Clicked | Converted) -> None:
+        self._who[fact.campaign].add(fact.contact)
 
     def nobody_else(self) -> None:
         """All clicks and conversions are there: of anybody else nothing needs to be kept."""
@@ -100,10 +86,15 @@ class Recount:
 
     def has(self, campaign: str, execution: str, shard: int, window: int) -> bool:
         """Whether the window was among the facts."""
-        return window in self._windows.get((campaign, execution, shard), ())
+        seen = self._windows.get((campaign, execution, shard))
+        return seen is not None and bool(seen[window // _BITS] >> window % _BITS & 1)
 
     def books(self) -> dict[str, Book]:
         """Campaign → what its facts add up to. Call it once, when all facts are there."""
+        return dict(counted for counted in self.counting() if counted is not None)
+
+    def counting(self) -> Iterator[tuple[str, Book] | None]:
+        """The same one by one, each forgotten here; None in between, for others to have a moment."""
         books = self._sent
         for (campaign, _), shards in self._planned.items():
             books[campaign].totals[ALL, "tasksTotal"] += shards
@@ -111,20 +102,29 @@ class Recount:
             books[campaign].totals[ALL, "tasksCompleted"] += 1
         for (campaign, _), ends in self._ends.items():
             books[campaign].totals[ALL, "tasksFailed"] += _last(ends).failed
-        for (campaign, _), person in self._people.items():
-            person.settle()
-            for line, metric, at, count in _did(person, self._window_ms):
-                self._count(books[campaign], line, metric, at // MINUTE_MS, count)
-        for book in books.values():
+        self._who.clear()
+        for campaign in [*books, *(self._piles.keys() - books.keys())]:
+            book = books.pop(campaign, None) or Book()
+            if campaign in self._piles:
+                yield from self._people(self._piles.pop(campaign), book)
             _drop_zeros(book.totals)
             _drop_zeros(book.minutes)
-        return dict(books)
+            yield campaign, book
+
+    def _people(self, pile: Pile, book: Book) -> Iterator[None]:
+        for number, person in enumerate(pile.people()):
+            if person is None or number % BREATH == 0:
+                yield None
+            if person is not None:
+                person.settle()
+                for line, metric, at, count in _did(person, self._window_ms):
+                    self._count(book, line, metric, at // MINUTE_MS, count)
 
     def _window(self, fact: WindowRecorded) -> None:
         shard = (fact.campaign, fact.execution, fact.shard)
-        if fact.window in self._windows[shard]:
+        if self.has(*shard, fact.window):
             return
-        self._windows[shard].add(fact.window)
+        self._windows[shard][fact.window // _BITS] |= 1 << fact.window % _BITS
         if fact.shard_completed:
             self._completed.add(shard)
         book = self._sent[fact.campaign]
@@ -138,11 +138,10 @@ class Recount:
             self._reach(fact.campaign, row)
 
     def _reach(self, campaign: str, row: TallyRow) -> None:
-        receipt = _Receipt(row.minute, row.message, row.variation, row.segments)
         for at in range(0, len(row.contacts), REFERENCE_BYTES):
-            name = (campaign, row.contacts[at : at + REFERENCE_BYTES])
-            if not self._closed or name in self._people:
-                self._people[name].receipts.add(receipt)
+            contact = row.contacts[at : at + REFERENCE_BYTES]
+            if not self._closed or contact in self._who.get(campaign, ()):
+                self._piles[campaign].got(contact, row)
 
     def _count(self, book: Book, line: Line, metric: str, minute: int, count: int) -> None:
         book.totals[line, str(metric)] += count
@@ -171,7 +170,7 @@ def _segment(segment: str) -> Line:
     return Line(Kind.SEGMENT, segment)
 
 
-def _did(person: _Person, window_ms: int) -> Iterator[tuple[Line, str, int, int]]:
+def _did(person: Person, window_ms: int) -> Iterator[tuple[Line, str, int, int]]:
     """Everything that counts of a person's clicks and conversions: line, metric, when (ms), how much."""
     clicked = [(click.at, click.message) for click in person.clicks.values()]
     converted = [
@@ -195,7 +194,7 @@ def _did(person: _Person, window_ms: int) -> Iterator[tuple[Line, str, int, int]
             yield line, revenue_in(one.currency), at, one.value
 
 
-def _lines(person: _Person) -> Iterator[tuple[Line, Callable[[str], bool]]]:
+def _lines(person: Person) -> Iterator[tuple[Line, Callable[[str], bool]]]:
     """The lines that a person counts in, and the messages whose clicks and conversions count there."""
     yield ALL, lambda _: True
     for message in {receipt.message for receipt in person.receipts}:
@@ -205,14 +204,15 @@ def _lines(person: _Person) -> Iterator[tuple[Line, Callable[[str], bool]]]:
         yield _segment(segment), lambda _: True
 
 
-def _earned_by(conversion: Converted, person: _Person, window_ms: int) -> str | None:
+def _earned_by(conversion: Conversion, person: Person, window_ms: int) -> str | None:
     """The message that a conversion counts for; None when it counts nowhere."""
 
     def in_time(at: int) -> bool:
         return at <= conversion.at <= at + window_ms
 
     if conversion.click is not None:
-        return conversion.click.message if in_time(conversion.click.at) else None
+        at, message = conversion.click
+        return message if in_time(at) else None
     before = [(click.at, click.message) for click in person.clicks.values() if click.at <= conversion.at]
     if before and in_time(max(before)[0]):
         return max(before)[1]

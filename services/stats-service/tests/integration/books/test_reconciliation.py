@@ -131,6 +131,27 @@ async def test_what_another_organisation_told_of_a_campaign_is_parked_and_no_dif
     assert (result.equal, result.skipped, result.different) == (SIZE.campaigns - 1, 1, {})
 
 
+async def test_what_another_organisation_told_before_the_campaign_was_known_is_a_difference(
+    desk: Any,
+) -> None:
+    """It was counted, as nobody could know better; a rebuild counts it out."""
+    case = Case(desk)
+    wrong = case.campaigns[2]
+    foreign = [
+        message._replace(
+            body=message.body.replace(b'"orgid":"acme"', b'"orgid":"evil"').replace(b"_1_", b"_9_")
+        )
+        for message in case.messages
+        if message.key == wrong and message.topic == "delivery-events"
+    ]
+    desk.publish(foreign)
+    await desk.fold()
+    await case.counted()
+    assert list((await case.reconcile().run()).different) == [wrong]
+    await desk.rebuild(wrong)
+    assert not (await case.reconcile().run()).different
+
+
 async def test_campaigns_of_which_the_log_has_lost_something_cannot_be_compared(case: Case) -> None:
     case.desk.log.start = 12
     result = await case.reconcile().run()
