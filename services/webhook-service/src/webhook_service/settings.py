@@ -45,7 +45,7 @@ class Settings(ServiceSettings):
     webhook_resolve_seconds: float = Field(default=2, gt=0)
     """How long a name may take to resolve when an endpoint is created."""
     webhook_retention_days: int = Field(default=30, ge=7)
-    """How long deliveries are kept; longer than the whole schedule."""
+    """How long deliveries are kept once they have ended or were parked; what is pending is kept anyway."""
 
     @field_validator("webhook_retry_schedule_seconds", mode="before")
     @classmethod

@@ -30,6 +30,7 @@ def row_from(delivery: Delivery) -> Document:
         "epoch": 0,
         "responseBody": None,
         "createdAt": delivery.created_at,
+        "endedAt": None if delivery.status is Status.PENDING else delivery.created_at,
     }
 
 
@@ -112,6 +113,7 @@ def recording(outcomes: Sequence[Outcome]) -> list[Document]:
                 "dueAt": "$told.nextAttemptAt",
                 "lapsesAt": "$told.lapsesAt",
                 "responseBody": "$told.responseBody",
+                "endedAt": "$told.endedAt",
                 "claim": None,
                 "epoch": {"$add": ["$epoch", 1]},
             }
@@ -134,4 +136,5 @@ def _told(outcome: Outcome) -> Document:
         "nextAttemptAt": outcome.next_attempt_at,
         "lapsesAt": outcome.lapses_at,
         "responseBody": outcome.response_body,
+        "endedAt": None if outcome.status is Status.PENDING else attempt.at,
     }

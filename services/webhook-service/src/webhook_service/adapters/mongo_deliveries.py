@@ -1,23 +1,25 @@
 """Deliveries in MongoDB, and their leases.
 
 `deliveries` {_id: `<endpointId>:<eventId>`, id, org, endpointId, eventId, type, campaignId, sequence, body,
-status, attempts[], forgiven, nextAttemptAt, dueAt, lapsesAt, claim, epoch, responseBody, createdAt}.
+status, attempts[], forgiven, nextAttemptAt, dueAt, lapsesAt, claim, epoch, responseBody, createdAt, endedAt}.
 `forgiven`: how many of the attempts came before the last recovery, and do not count.
 
 Mental model: `status: pending` with `dueAt` in the past is free. Taking it sets `claim` (a name that
 nobody else uses), moves `dueAt` to the lease's end and raises `epoch`, in one atomic update per document,
 so of two takers one finds it due no more. Who writes about what it has taken names the claim: a later one
 is another. `dueAt` is for machines, `nextAttemptAt` for people: it stays where the schedule put it, and says
-where `dueAt` goes back to when a pause ends early. `lapsesAt` is when it stops to hold up its lane.
+where `dueAt` goes back to when a pause ends early. `lapsesAt` is when it stops to hold up its lane. `endedAt`
+is a date only while it is not pending: from then on the row is kept for so long, and one that waits for ever.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 import stamina
 from contracts.ids import new_ulid
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, OperationFailure
 from pymongo.results import UpdateResult
 from service_kit.errors import AlreadyHandled
 from service_kit.mongo.client import Database, is_unavailable
@@ -38,6 +40,7 @@ from webhook_service.domain.delivery import Claim, Delivery, Due, Ended, Outcome
 COLLECTION = "deliveries"
 DUPLICATE_KEY = 11000
 _ENDED = {"status": {"$in": [Status.FAILED.value, Status.PARKED.value]}}
+OLD_EXPIRY = "createdAt_1"
 GROUP = 64
 """Outcomes in one write: each row searches them all."""
 
@@ -57,8 +60,20 @@ class MongoDeliveries(MongoWaiting):
         await self._rows.create_index([("endpointId", 1), ("status", 1), ("id", -1)])
         await self._rows.create_index([("endpointId", 1), ("campaignId", 1), ("sequence", 1)])
         await self._rows.create_index(
-            "createdAt", expireAfterSeconds=int(timedelta(days=retention_days).total_seconds())
+            "endedAt", expireAfterSeconds=int(timedelta(days=retention_days).total_seconds())
         )
+        await self._forget_old_expiry()
+
+    async def _forget_old_expiry(self) -> None:
+        """Once, rows expired by `createdAt`, also while they were pending."""
+        if OLD_EXPIRY not in await self._rows.index_information():
+            return
+        await self._rows.update_many(
+            {"endedAt": {"$exists": False}, "status": {"$ne": Status.PENDING.value}},
+            [{"$set": {"endedAt": "$createdAt"}}],
+        )
+        with suppress(OperationFailure):  # another process was faster
+            await self._rows.drop_index(OLD_EXPIRY)
 
     async def add(self, tx: Tx, deliveries: Sequence[Delivery]) -> None:
         """Store new deliveries, due at once. Raises AlreadyHandled when one of them exists."""
@@ -147,7 +162,7 @@ class MongoDeliveries(MongoWaiting):
 
     async def settle(self, claims: Sequence[Claim], status: Status) -> int:
         """End or park them without an attempt. How many; the others' claims are lost."""
-        change = {"$set": settled(status), "$inc": {"epoch": 1}}
+        change = {**settled(status), "$inc": {"epoch": 1}}
         changed = await self._insist(_held(claims), change)
         return int(changed.modified_count)
 
@@ -214,4 +229,5 @@ def _free(now: datetime) -> dict[str, Any]:
         "dueAt": now,
         "lapsesAt": None,
         "claim": None,
+        "endedAt": None,
     }

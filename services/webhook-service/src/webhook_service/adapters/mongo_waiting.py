@@ -64,14 +64,17 @@ class MongoWaiting:
         if status is not Status.PARKED:
             waiting.append(Status.PARKED.value)
         changed = await self._rows.update_many(
-            {"endpointId": endpoint_id, "status": {"$in": waiting}, "claim": None}, {"$set": settled(status)}
+            {"endpointId": endpoint_id, "status": {"$in": waiting}, "claim": None}, settled(status)
         )
         return changed.modified_count
 
 
 def settled(status: Status) -> dict[str, Any]:
-    """What a delivery becomes that ends without an attempt."""
-    return {"status": status.value, "nextAttemptAt": None, "dueAt": None, "claim": None}
+    """The change to a delivery that ends without an attempt, or is parked."""
+    return {
+        "$set": {"status": status.value, "nextAttemptAt": None, "dueAt": None, "claim": None},
+        "$currentDate": {"endedAt": True},
+    }
 
 
 def _late(now: datetime) -> dict[str, Any]:
