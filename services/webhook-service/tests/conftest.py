@@ -5,13 +5,14 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 import pytest
 from aiohttp import web
 from contracts.envelope import new_event
 from contracts.events.campaign import CampaignCreated
-from contracts.ids import new_id
+from contracts.ids import lowest_id, new_id
 from webhook_service.domain.delivery import Delivery, Status
 from webhook_service.domain.endpoint import Endpoint
 
@@ -120,11 +121,13 @@ def make_endpoint() -> Callable[..., Endpoint]:
 
 @pytest.fixture
 def make_delivery() -> Callable[..., Delivery]:
-    """A delivery that is due at NOW; keyword arguments change it."""
+    """A delivery that is due at NOW; keyword arguments change it. Its id tells when it was made."""
+    numbers = count()
 
     def make(endpoint_id: str = "wh_1", **changes: Any) -> Delivery:
+        first = lowest_id("dlv", changes.get("created_at", NOW).timestamp())
         plain = Delivery(
-            id=new_id("dlv"), org="acme", endpoint_id=endpoint_id, event_id=new_id("evt"),
+            id=f"{first[:-6]}{next(numbers):06}", org="acme", endpoint_id=endpoint_id, event_id=new_id("evt"),
             event_type="campaign.created", campaign_id=new_id("camp"), sequence=1, body=b'{"type":"x"}',
             status=Status.PENDING, attempts=(), next_attempt_at=NOW, response_body=None, created_at=NOW,
         )  # fmt: skip

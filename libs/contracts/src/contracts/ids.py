@@ -26,6 +26,12 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{new_ulid()}"
 
 
+def lowest_id(prefix: str, timestamp: float) -> str:
+    """Not above any id of ours made from `timestamp` (Unix seconds) on; times out of range are cut."""
+    milliseconds = min(max(int(timestamp * 1000), 0), 2**48 - 1)
+    return f"{prefix}_{ULID.from_int(milliseconds << 80)}"
+
+
 def created_at(identifier: str) -> datetime | None:
     """When an id of ours was made (UTC), or None when it is not one of ours."""
     try:

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import stamina
-from contracts.ids import new_ulid
+from contracts.ids import lowest_id, new_ulid
 from pymongo.errors import BulkWriteError, OperationFailure
 from pymongo.results import UpdateResult
 from service_kit.errors import AlreadyHandled
@@ -41,6 +41,8 @@ COLLECTION = "deliveries"
 DUPLICATE_KEY = 11000
 _ENDED = {"status": {"$in": [Status.FAILED.value, Status.PARKED.value]}}
 OLD_EXPIRY = "createdAt_1"
+SKEW_SECONDS = 3600.0
+"""An id has its own look at the clock; of what was made in a time, ids may lie so far outside of it."""
 GROUP = 64
 """Outcomes in one write: each row searches them all."""
 
@@ -58,7 +60,9 @@ class MongoDeliveries(MongoWaiting):
         await self._rows.create_index([("status", 1), ("dueAt", 1), ("sequence", 1), ("endpointId", 1)])
         await self._rows.create_index([("endpointId", 1), ("id", -1)])
         await self._rows.create_index([("endpointId", 1), ("status", 1), ("id", -1)])
-        await self._rows.create_index([("endpointId", 1), ("campaignId", 1), ("sequence", 1)])
+        await self._rows.create_index([("endpointId", 1), ("type", 1), ("id", -1)])
+        # By status before the sequence: a lane is what waits in it, not the campaign's whole past.
+        await self._rows.create_index([("endpointId", 1), ("status", 1), ("campaignId", 1), ("sequence", 1)])
         await self._rows.create_index(
             "endedAt", expireAfterSeconds=int(timedelta(days=retention_days).total_seconds())
         )
@@ -192,10 +196,13 @@ class MongoDeliveries(MongoWaiting):
         self, endpoint_id: str, *, since: datetime, until: datetime, after: str | None, limit: int
     ) -> list[Ended]:
         """What failed or was parked of what was made from `since` until before `until`, oldest first."""
-        query = {"endpointId": endpoint_id, **_ENDED, "createdAt": {"$gte": since, "$lt": until}}
-        behind = {} if after is None else {"id": {"$gt": after}}
+        ids: dict[str, Any] = {"$gte": _first_id(since, -SKEW_SECONDS), "$lt": _first_id(until, SKEW_SECONDS)}
+        if after is not None:
+            ids["$gt"] = after
+        made = {"createdAt": {"$gte": since, "$lt": until}, "id": ids}
         fields = {"id": 1, "endpointId": 1, "campaignId": 1, "sequence": 1}
-        found = self._rows.find({**query, **behind}, fields).sort("id", 1).limit(limit)
+        found = self._rows.find({"endpointId": endpoint_id, **_ENDED, **made}, fields)
+        found = found.sort("id", 1).limit(limit)
         return [Ended(row["id"], due_from(row)) for row in await found.to_list(limit)]
 
     async def revive(self, keys: Sequence[str], *, now: datetime) -> int:
@@ -220,6 +227,11 @@ def _held(claims: Sequence[Claim]) -> dict[str, Any]:
         "claim": {"$in": list({claim.token for claim in claims})},
         "status": Status.PENDING.value,
     }
+
+
+def _first_id(at: datetime, shift: float) -> str:
+    """Below the ids of all deliveries made from `shift` seconds after `at` on."""
+    return lowest_id("dlv", at.timestamp() + shift)
 
 
 def _free(now: datetime) -> dict[str, Any]:
