@@ -64,4 +64,5 @@ class Wiring(ServiceWiring):
             idempotency=Idempotency(self.request_keys, self.transactions, self.own.idempotency_wait_seconds),
             transactions=self.transactions,
             clock=self.clock,
+            max_endpoints=self.own.webhook_max_per_org,
         )

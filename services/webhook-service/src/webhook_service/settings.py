@@ -44,6 +44,8 @@ class Settings(ServiceSettings):
     """How long requests under way may go on after SIGTERM."""
     webhook_resolve_seconds: float = Field(default=2, gt=0)
     """How long a name may take to resolve when an endpoint is created."""
+    webhook_max_per_org: int = Field(default=1_000, ge=1, le=100_000)
+    """Endpoints of one organisation: each of its events is written for all of them."""
     webhook_retention_days: int = Field(default=30, ge=7)
     """How long deliveries are kept once they have ended or were parked; what is pending is kept anyway."""
 

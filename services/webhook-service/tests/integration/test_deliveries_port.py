@@ -29,6 +29,21 @@ async def test_the_same_event_for_the_same_endpoint_is_refused_whole(
     assert await store.due() == [item.key]
 
 
+async def test_what_is_not_there_yet_is_stored_and_what_is_there_stays_as_it_is(
+    store: Store, make_delivery: Callable[..., Delivery]
+):
+    there, fresh = make_delivery(), make_delivery("wh_2")
+    await store.put(there)
+    (claim,) = await store.take(there)
+    await store.record(claim, Status.SUCCEEDED)
+    for _ in range(2):
+        await store.deliveries.ensure([make_delivery(event_id=there.event_id), fresh])
+    kept = await store.one("wh_1")
+    assert (kept.id, kept.status) == (there.id, Status.SUCCEEDED)
+    assert await store.one("wh_2") == fresh
+    assert await store.due() == [fresh.key]
+
+
 async def test_of_many_takers_one_gets_each_delivery_until_the_lease_ends(
     store: Store, make_delivery: Callable[..., Delivery]
 ):

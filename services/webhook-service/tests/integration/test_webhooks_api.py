@@ -15,6 +15,16 @@ pytestmark = pytest.mark.integration
 URL = "https://example.com/hooks"
 
 
+async def test_an_organisation_has_a_limited_number_of_webhooks(api: Any):
+    await api.rows.insert_many([{"_id": f"wh_{number}", "org": "acme"} for number in range(999)])
+    last = (await api.create())["id"]
+    error = await api.call("POST", "/webhooks", api.webhook, status=422)
+    assert (error["code"], "1,000" in error["message"]) == ("TOO_MANY_WEBHOOKS", True)
+    await api.call("POST", "/webhooks", api.webhook, org="globex", status=201)
+    await api.call("DELETE", f"/webhooks/{last}")
+    await api.create()
+
+
 async def test_a_created_webhook_shows_its_secret_once_and_stores_it_sealed(api: Any):
     created = await api.create()
     secret = created.pop("secret")

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from service_kit.errors import AlreadyHandled
-from service_kit.testing.fakes import FixedClock, InMemoryInbox, InMemoryTransactions
+from service_kit.testing.fakes import Died, DyingTransactions, FixedClock, InMemoryInbox, InMemoryTransactions
+from webhook_service.application import fan_out_event
 from webhook_service.application.event_types import EVENT_TYPES
 from webhook_service.application.fan_out_event import FanOut
 from webhook_service.domain.delivery import Due, Status
@@ -85,6 +86,37 @@ async def test_many_events_are_stored_in_their_order_in_transactions_of_a_bearab
     assert await replace(fan_out, transactions=Watched())(*events) == {"campaign.created": 2250}
     assert sizes == [900, 900, 450]
     assert [item.sequence for item in stored(fan_out)] == [number for number in range(250) for _ in range(9)]
+
+
+@pytest.mark.parametrize("writes", [0, 1, 2, 3])
+async def test_an_event_of_too_many_deliveries_is_handled_once_all_are_there_whenever_its_consumer_dies(
+    fan_out: FanOut, make_event: Callable[..., Any], make_endpoint: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch, writes: int,
+):  # fmt: skip
+    monkeypatch.setattr(fan_out_event, "MOST_DELIVERIES", 4)
+    for _ in range(10):
+        await subscribe(fan_out, make_endpoint())
+    event, sizes, ensure = make_event(), list[int](), fan_out.deliveries.ensure
+
+    async def ensure_while_alive(deliveries: Any) -> None:
+        if len(sizes) == writes:
+            raise Died
+        sizes.append(len(deliveries))
+        await ensure(deliveries)
+
+    monkeypatch.setattr(fan_out.deliveries, "ensure", ensure_while_alive)
+    dying = DyingTransactions(fan_out.transactions, lives=0, after=False)
+    with pytest.raises(Died):
+        await replace(fan_out, transactions=dying)(event)
+    assert sizes == [4, 4, 2][:writes]
+    before = {item.id for item in stored(fan_out)}
+    assert len(before) == sum(sizes)
+    monkeypatch.setattr(fan_out.deliveries, "ensure", ensure)
+    assert await fan_out(event) == {"campaign.created": 10}
+    assert len({item.endpoint_id for item in stored(fan_out)}) == len(stored(fan_out)) == 10
+    assert before <= {item.id for item in stored(fan_out)}
+    with pytest.raises(AlreadyHandled):
+        await fan_out(event)
 
 
 async def test_of_many_events_one_that_took_effect_before_leaves_the_others_to_be_handled_one_by_one(

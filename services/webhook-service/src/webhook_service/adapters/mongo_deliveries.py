@@ -86,10 +86,17 @@ class MongoDeliveries(MongoWaiting):
         try:
             await self._rows.insert_many([row_from(item) for item in deliveries], session=session_of(tx))
         except BulkWriteError as error:
-            codes = {item["code"] for item in (error.details or {}).get("writeErrors", [])}
-            if codes == {DUPLICATE_KEY}:
+            if _only_there_already(error):
                 raise AlreadyHandled(deliveries[0].event_id) from error
             raise
+
+    async def ensure(self, deliveries: Sequence[Delivery]) -> None:
+        """Store those that are not there yet, each by itself: it may have stored some when it raises."""
+        try:
+            await self._rows.insert_many([row_from(item) for item in deliveries], ordered=False)
+        except BulkWriteError as error:
+            if not _only_there_already(error):
+                raise
 
     async def page(
         self, endpoint_id: str, *, statuses: Sequence[Status], event_type: str | None, before: str | None,
@@ -218,6 +225,12 @@ class MongoDeliveries(MongoWaiting):
         return await self._rows.count_documents(
             {"status": Status.PENDING.value, "dueAt": {"$lte": now}}, limit=limit
         )
+
+
+def _only_there_already(error: BulkWriteError) -> bool:
+    details = error.details or {}
+    codes = {item["code"] for item in details.get("writeErrors", [])}
+    return codes == {DUPLICATE_KEY} and not details.get("writeConcernErrors")
 
 
 def _held(claims: Sequence[Claim]) -> dict[str, Any]:

@@ -61,6 +61,10 @@ class MongoEndpoints:
         rows = await cursor.to_list(limit)
         return [_endpoint(row) for row in rows], await self._rows.count_documents({"org": org})
 
+    async def count(self, org: str, *, limit: int) -> int:
+        """How many endpoints `org` has, counted to `limit` at most."""
+        return await self._rows.count_documents({"org": org}, limit=limit)
+
     async def of_orgs(self, orgs: Collection[str]) -> list[Endpoint]:
         """All endpoints of these organisations, switched on or off."""
         rows = await self._rows.find({"org": {"$in": list(orgs)}}).to_list(None)

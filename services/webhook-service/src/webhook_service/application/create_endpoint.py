@@ -9,7 +9,7 @@ from service_kit.ports import Transactions, Tx
 from webhook_service.application.endpoint_secrets import new_secret, seal_headers
 from webhook_service.application.ports import ApiPorts
 from webhook_service.domain.endpoint import Endpoint, Secret, secret_owner
-from webhook_service.domain.errors import HeaderRefused
+from webhook_service.domain.errors import HeaderRefused, TooManyEndpoints
 from webhook_service.domain.headers import MASK
 
 
@@ -34,12 +34,10 @@ async def create_endpoint(
 ) -> tuple[Endpoint, str]:
     """The stored endpoint and its secret in the clear, which is never shown again.
 
-    Raises TargetRefused, HeaderRefused.
+    Raises TooManyEndpoints, TargetRefused, HeaderRefused. Creations at the same moment may go a little over
+    the limit: it bounds what an event costs, and need not be exact.
     """
-    masked = next((name for name, value in wish.headers.items() if value == MASK), None)
-    if masked is not None:
-        raise HeaderRefused(masked, "must have a value")
-    await ports.targets.check(wish.url)
+    await _check(org, wish, ports)
     endpoint_id = new_id("wh")
     secret = new_secret()
     now = ports.clock.now()
@@ -64,3 +62,12 @@ async def create_endpoint(
         return endpoint, secret
 
     return await transactions.run(work)
+
+
+async def _check(org: str, wish: Wish, ports: ApiPorts) -> None:
+    if await ports.endpoints.count(org, limit=ports.max_endpoints) >= ports.max_endpoints:
+        raise TooManyEndpoints(ports.max_endpoints)
+    masked = next((name for name, value in wish.headers.items() if value == MASK), None)
+    if masked is not None:
+        raise HeaderRefused(masked, "must have a value")
+    await ports.targets.check(wish.url)

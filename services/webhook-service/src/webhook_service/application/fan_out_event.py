@@ -19,7 +19,7 @@ from webhook_service.domain.endpoint import Endpoint
 
 CampaignEnvelope = Envelope[CampaignEvent]
 MOST_DELIVERIES = 1_000
-"""In one transaction, unless one event alone makes more."""
+"""In one transaction, or in one write of an event that alone makes more."""
 
 
 def event_body(event: CampaignEnvelope) -> bytes:
@@ -59,9 +59,19 @@ class FanOut:
         return made
 
     async def _store(self, events: Sequence[CampaignEnvelope], deliveries: Sequence[Delivery]) -> None:
+        """All of it together, unless that is too much for a transaction, which is one event's alone then.
+
+        That one's deliveries are stored bit by bit, and only when all are there it counts as handled. Who
+        repeats it after a death in between finds some of them there, under the very same keys.
+        """
+        few = len(deliveries) <= MOST_DELIVERIES
+        for start in [] if few else range(0, len(deliveries), MOST_DELIVERIES):
+            await self.deliveries.ensure(deliveries[start : start + MOST_DELIVERIES])
+
         async def work(tx: Tx) -> None:
             await self.inbox.mark(tx, *[event.id for event in events])
-            await self.deliveries.add(tx, deliveries)
+            if few:
+                await self.deliveries.add(tx, deliveries)
 
         await self.transactions.run(work)
         pending = [item for item in deliveries if item.status is Status.PENDING]

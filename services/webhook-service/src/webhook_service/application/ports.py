@@ -47,6 +47,10 @@ class Endpoints(Protocol):
         """Endpoints of `org`, newest first, and how many there are in all."""
         ...
 
+    async def count(self, org: str, *, limit: int) -> int:
+        """How many endpoints `org` has, counted to `limit` at most."""
+        ...
+
     async def of_orgs(self, orgs: Collection[str]) -> list[Endpoint]:
         """All endpoints of these organisations, switched on or off."""
         ...
@@ -92,6 +96,10 @@ class Deliveries(Protocol):
 
     async def add(self, tx: Tx, deliveries: Sequence[Delivery]) -> None:
         """Store new deliveries, due at once. Raises AlreadyHandled when one of them exists."""
+        ...
+
+    async def ensure(self, deliveries: Sequence[Delivery]) -> None:
+        """Store those that are not there yet, each by itself: it may have stored some when it raises."""
         ...
 
     async def page(
@@ -227,3 +235,5 @@ class ApiPorts:
     idempotency: Idempotency
     transactions: Transactions
     clock: Clock
+    max_endpoints: int = 1_000
+    """Of one organisation."""

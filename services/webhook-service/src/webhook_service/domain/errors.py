@@ -7,6 +7,7 @@
     ├── DeliveryUnderWay      the delivery is being attempted just now
     ├── TooManyAttempts       the delivery's log is full
     ├── TooManySecrets        so many replaced secrets are still valid
+    ├── TooManyEndpoints      the organisation has as many webhooks as it may have
     ├── VersionConflict       somebody else changed the webhook at the same moment
     ├── PreconditionFailed    the version is none of those in `If-Match`
     └── FieldErrors (kit)
@@ -59,6 +60,15 @@ class TooManySecrets(ServiceError):
     """At most 5 secrets may be valid at once: wait until the oldest one has expired."""
 
     code = "TOO_MANY_SECRETS"
+
+
+class TooManyEndpoints(ServiceError):
+    """The organisation has as many webhooks as it may have."""
+
+    code = "TOO_MANY_WEBHOOKS"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"An organisation may have {limit:,} webhooks at most: delete one first.")
 
 
 class VersionConflict(ServiceError):

@@ -10,6 +10,7 @@ from webhook_service.domain.errors import (
     EndpointNotFound,
     PreconditionFailed,
     TooManyAttempts,
+    TooManyEndpoints,
     TooManySecrets,
     VersionConflict,
 )
@@ -21,6 +22,7 @@ STATUSES: dict[type[ServiceError], int] = {
     DeliveryUnderWay: 409,
     TooManyAttempts: 409,
     TooManySecrets: 409,
+    TooManyEndpoints: 422,
     VersionConflict: 409,
     PreconditionFailed: 412,
 }

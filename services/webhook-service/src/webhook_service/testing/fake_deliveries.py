@@ -35,6 +35,11 @@ class InMemoryDeliveries:
         rows = {item.key: _Row(item, item.next_attempt_at) for item in deliveries}
         staged(tx, lambda: self.rows.update(rows))
 
+    async def ensure(self, deliveries: Sequence[Delivery]) -> None:
+        """Those that are not there."""
+        for item in deliveries:
+            self.rows.setdefault(item.key, _Row(item, item.next_attempt_at))
+
     async def page(
         self, endpoint_id: str, *, statuses: Sequence[Status], event_type: str | None, before: str | None,
         limit: int,

@@ -50,6 +50,10 @@ class InMemoryEndpoints:
         found = sorted((row for row in self.rows.values() if row.org == org), key=lambda row: row.id)[::-1]
         return found[skip : skip + limit], len(found)
 
+    async def count(self, org: str, *, limit: int) -> int:
+        """To the limit."""
+        return min(sum(row.org == org for row in self.rows.values()), limit)
+
     async def of_orgs(self, orgs: Collection[str]) -> list[Endpoint]:
         """All of them."""
         return [row for row in self.rows.values() if row.org in orgs]

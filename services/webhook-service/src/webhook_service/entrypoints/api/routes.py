@@ -18,6 +18,7 @@ from webhook_service.domain.errors import (
     EndpointNotFound,
     PreconditionFailed,
     TargetRefused,
+    TooManyEndpoints,
     TooManySecrets,
     VersionConflict,
 )
@@ -45,7 +46,9 @@ _NOT_STORED = {"Cache-Control": "no-store"}
     status_code=201,
     operation_id="createWebhook",
     response_model=Success[CreatedWebhook],
-    responses=answers(TargetRefused("must be https"), headers=["Cache-Control", "ETag"]),
+    responses=answers(
+        TargetRefused("must be https"), TooManyEndpoints(1_000), headers=["Cache-Control", "ETag"]
+    ),
 )
 async def create(body: CreateWebhook, caller: Editor, ports: Ports, once: Once) -> Response:
     """Subscribe a URL to events. The secret is in this answer and never shown again."""
