@@ -177,6 +177,8 @@ async def test_a_deadline_in_the_very_turn_of_the_answer_leaves_no_connection_op
         ([b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + OK], 200, "thanks"),
         ([b"HTTP/1.1 201 Created\r\n\r\nuntil the end"], 201, "until the end"),
         ([b"HTTP/1.0 200 OK\r\n\r\nold"], 200, "old"),
+        ([HEAD + b"Transfer-Encoding: identity\r\n\r\nuntil the end"], 200, "until the end"),
+        ([HEAD + b"Transfer-Encoding: chunked, gzip\r\n\r\nuntil the end"], 200, "until the end"),
         ([CHUNKED, b"3\r\nabc\r\n", b"2;x=y\r\nde\r\n", b"0\r\nX: y\r\n\r\n"], 200, "abcde"),
         ([bytes([byte]) for byte in OK], 200, "thanks"),
         ([b"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\n\xff\xfe"], 500, "\ufffd\ufffd"),
@@ -209,6 +211,8 @@ def test_an_answer_counts_however_it_is_framed_and_a_redirect_leads_nowhere(
         (b"HTTP/1.1 200 OK\r\nContent-Le", "the answer broke off"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "the answer broke off"),
         (CHUNKED + b"9\r\nhalf", "the answer broke off"),
+        (HEAD + b"Transfer-Encoding: gzip, Chunked\r\n\r\n9\r\nhalf", "the answer broke off"),
+        (CHUNKED + b"0\r\nTransfer-Encoding: identity\r\n", "the answer broke off"),
         (b"HTTP/1.1 100 Continue\r\n\r\n", "the answer broke off"),
         (b"hello\r\n\r\n", "the answer was not HTTP"),
         (b"HTTP/1.1 20x OK\r\n\r\n", "the answer was not HTTP"),
@@ -236,6 +240,15 @@ async def test_retry_after_is_handed_on_but_for_endless_ones():
     def busy(value: bytes) -> bytes:
         return b"HTTP/1.1 503 Busy\r\nretry-after: %s\r\nContent-Length: 0\r\n\r\n" % value
 
-    for value, seen in [(b"17", "17"), (b"9" * 60_000, "9" * 200), (b"\xff", "\xff")]:
+    two = b"%s\r\nRetry-After: %s"
+    later, sooner = b"Fri, 31 Dec 9999 23:59:59 GMT", b"17"
+    for value, seen in [
+        (b"17", "17"),
+        (two % (later, sooner), later.decode()),
+        (two % (sooner, later), later.decode()),
+        (two % (b"soon", sooner), "17"),
+        (b"9" * 60_000, "9" * 200),
+        (b"\xff", "\xff"),
+    ]:
         async with subscriber(answering(busy(value))) as server, opened(Names(LOOPBACK)) as sender:
             assert (await post(sender, server.url())).retry_after == seen

@@ -9,9 +9,12 @@ Source: RFC 9112; https://llhttp.org for what the parser accepts.
 
 import asyncio
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from webhook_service.domain.retry import retry_after_seconds
 
 HEAD_BYTES = 64 * 1024
 """How long an answer's headers may be, interim answers (1xx) before it included."""
@@ -20,7 +23,6 @@ KEEP_BYTES = 16 * 1024
 ANSWER_BYTES = HEAD_BYTES + 4 * KEEP_BYTES
 """How much of an answer is read in all, however it is framed."""
 RETRY_AFTER_BYTES = 200
-_FRAMING = (b"content-length", b"transfer-encoding")
 
 
 class NoAnswer(Exception):
@@ -139,11 +141,22 @@ class HttpConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Of the headers, those that matter."""
-        lower = name.lower()
-        if lower in _FRAMING:
-            self._framed = True
-        elif lower == b"retry-after" and not self._headers_ended:
-            self._reply.retry_after = value[:RETRY_AFTER_BYTES].decode("latin-1")
+        if self._headers_ended:
+            return  # a trailer
+        match name.lower():
+            case b"content-length":
+                self._framed = True
+            case b"transfer-encoding":
+                # Chunks tell their end; with another coding on top it is the connection's (RFC 9112, 6.3).
+                self._framed = value.rpartition(b",")[2].strip().lower() == b"chunked"
+            case b"retry-after":
+                self._note_wait(value[:RETRY_AFTER_BYTES].decode("latin-1"))
+
+    def _note_wait(self, wish: str) -> None:
+        """Of several wishes the longest counts."""
+        now, known = datetime.now(UTC), self._reply.retry_after
+        if known is None or retry_after_seconds(wish, now=now) > retry_after_seconds(known, now=now):
+            self._reply.retry_after = wish
 
     def on_headers_complete(self) -> None:
         """The status. An interim one (1xx) is followed by the answer proper, and means nothing here."""
