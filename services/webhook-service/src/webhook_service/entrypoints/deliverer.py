@@ -93,14 +93,18 @@ class Deliverer:
         await self._looking.gauge()
 
     async def run(self) -> None:
-        """Deliver for ever."""
+        """Deliver for ever. Raises what one of its loops died of."""
         looks = self._looking.run(self.hear, ready=self._ready, enough=self._enough)
         looking = asyncio.create_task(looks, name="look")
         recording = asyncio.create_task(self._record_all(), name="record")
         noting = asyncio.create_task(self._noting.run(), name="note")
         taking = asyncio.create_task(self._take_all(), name="take")
+        done: set[asyncio.Task[None]] = set()
         try:
-            await asyncio.shield(taking)
+            # Without any one of them the rest would look well and deliver nothing.
+            done, _ = await asyncio.wait(
+                (looking, recording, noting, taking), return_when=asyncio.FIRST_COMPLETED
+            )
         finally:
             self._stopping = True
             looking.cancel()
@@ -109,22 +113,25 @@ class Deliverer:
             recording.cancel()
             noting.cancel()
             await asyncio.gather(looking, recording, noting, return_exceptions=True)
+        for task in done:
+            task.result()
 
     async def _take_all(self) -> None:
         """Until stopped, and never in the midst of a round: what it takes must not be forgotten."""
         while not self._stopping:
-            self._took_at = monotonic()
             try:
                 async with asyncio.timeout(self._pace.poll_seconds):
                     await self._stirred.wait()
             except TimeoutError:
                 pass  # what a rate held back may go by now
             self._stirred.clear()
+            self._took_at = monotonic()
             await self._round()
 
     async def _round(self) -> None:
         """Take from the backlog until there is nothing, or no room."""
         while not self._stopping and (picked := self._pick()):
+            self._took_at = monotonic()  # a busy one has more to pick for ever
             rooms = {due.endpoint_id: self._room_at(due.endpoint_id) for due in picked}
             for due in picked:
                 self._in_flight.enter(due.key, due.endpoint_id, monotonic())
