@@ -101,3 +101,28 @@ async def test_a_look_at_what_came_due_lately_leaves_out_the_rest(
     since = now - timedelta(seconds=2)
     found = await store.deliveries.due(since=since, now=now, limit=9, except_endpoints=())
     assert [item.key for item in found] == [new.key]
+
+
+async def test_what_is_taken_holds_up_its_lane_whatever_comes_first_and_a_dead_lease_is_none(
+    store: Store, make_delivery: Callable[..., Delivery], now: datetime
+):
+    first, second = (make_delivery(campaign_id="c", sequence=number) for number in (1, 2))
+    await store.put(first, second)
+    await store.take(second)
+    lane = ("wh_1", "c")
+
+    async def blocker(later: float) -> tuple[str, bool]:
+        at = now + timedelta(seconds=later)
+        found = (await store.deliveries.blockers({lane}, now=at))[lane]
+        return found.key, found.taken
+
+    assert await blocker(1) == (second.key, True)
+    assert await blocker(45) == (first.key, False)
+    at = now + timedelta(seconds=45)
+    assert not await store.deliveries.retry("wh_1", second.id, now=now)
+    await store.deliveries.postpone([second.key], now=at, until=at + timedelta(seconds=30))
+    assert await blocker(46) == (first.key, False)
+    await store.deliveries.wake([second.key], now=at)
+    assert set(await store.due(later=45)) == {first.key, second.key}
+    await store.take(first, later=45)
+    assert await store.deliveries.retry("wh_1", first.id, now=now + timedelta(seconds=90))

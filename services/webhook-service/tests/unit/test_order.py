@@ -131,6 +131,39 @@ async def test_a_recovered_lane_is_in_order_again(now: datetime, endpoint: Endpo
     assert [await engine.round() for _ in range(3)] == [[item.event_id] for item in items]
 
 
+async def test_an_earlier_one_that_is_asked_for_again_waits_for_the_one_on_its_way(
+    now: datetime, endpoint: Endpoint, make_delivery: Make
+):
+    items = lane(make_delivery, endpoint, 3)
+    engine = await begin(now, endpoint, items)
+    await engine.round()
+    second = (await engine.taken()).sends
+    assert await engine.deliveries.retry(endpoint.id, items[0].id, now=now)
+    assert (await engine.taken()).sends == []
+    await engine.send(*second)
+    assert [await engine.round() for _ in range(2)] == [[items[0].event_id], [items[2].event_id]]
+
+
+async def test_one_that_lapses_on_its_way_holds_up_the_lane_until_its_answer(
+    now: datetime, endpoint: Endpoint, make_delivery: Make
+):
+    items = lane(make_delivery, endpoint, 2)
+    engine = await begin(now, endpoint, items)
+    engine.sender.answer = FAILS
+    for seconds in (5, 300, 3290):
+        await engine.round()
+        engine.clock.advance(seconds)
+    assert await engine.deliveries.retry(endpoint.id, items[0].id, now=engine.clock.now())
+    engine.deliveries.rows[items[0].key].lapses_at = now + timedelta(hours=1)
+    on_its_way = (await engine.taken()).sends
+    assert len(on_its_way) == 1
+    engine.clock.advance(10)
+    assert (await engine.taken()).sends == []
+    await engine.send(*on_its_way)
+    engine.clock.advance(30)
+    assert await engine.round() == [items[1].event_id]
+
+
 STEPS = st.lists(
     st.tuples(
         st.booleans(), st.sampled_from([OK, OK, FAILS]), st.booleans(), st.sampled_from([0.0, 1.0, 50.0])

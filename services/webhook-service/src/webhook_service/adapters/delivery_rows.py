@@ -1,6 +1,7 @@
 """Deliveries to and from their MongoDB documents."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from bson.binary import Binary
 from service_kit.mongo.client import Document
@@ -87,11 +88,10 @@ def claim_from(row: Document) -> Claim:
     )
 
 
-def blocker_from(row: Document) -> Blocker:
-    """The blocker in `row`."""
-    return Blocker(
-        row["_id"], row["sequence"], row["dueAt"], row.get("lapsesAt"), taken=row["claim"] is not None
-    )
+def blocker_from(row: Document, *, now: datetime) -> Blocker:
+    """The blocker in `row`. A claim whose lease has ended is nobody's."""
+    taken = row["claim"] is not None and row["dueAt"] > now
+    return Blocker(row["_id"], row["sequence"], row["dueAt"], row.get("lapsesAt"), taken=taken)
 
 
 def recording(outcomes: Sequence[Outcome]) -> list[Document]:

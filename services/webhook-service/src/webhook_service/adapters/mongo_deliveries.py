@@ -194,7 +194,11 @@ class MongoDeliveries(MongoWaiting):
     async def retry(self, endpoint_id: str, delivery_id: str, *, now: datetime) -> bool:
         """Let one attempt more be made at once. False, and nothing, while somebody has it."""
         changed = await self._rows.update_one(
-            {"endpointId": endpoint_id, "id": delivery_id, "claim": None},
+            {
+                "endpointId": endpoint_id,
+                "id": delivery_id,
+                "$or": [{"claim": None}, {"dueAt": {"$lte": now}}],
+            },
             {"$set": _free(now), "$inc": {"epoch": 1}},
         )
         return changed.modified_count == 1

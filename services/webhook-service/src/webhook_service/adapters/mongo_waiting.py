@@ -23,7 +23,8 @@ class MongoWaiting:
         """Let those of `keys` that are due wait until then."""
         if keys:
             due = {"_id": {"$in": list(keys)}, "status": Status.PENDING.value, "dueAt": {"$lte": now}}
-            await self._rows.update_many(due, {"$set": {"dueAt": until}})
+            # A lease that has ended must not look like one that holds.
+            await self._rows.update_many(due, {"$set": {"dueAt": until, "claim": None}})
 
     async def release(self, endpoint_id: str, *, now: datetime) -> None:
         """Make due again what waits longer than its own schedule says."""
@@ -35,7 +36,7 @@ class MongoWaiting:
             await self._rows.update_many({"_id": {"$in": list(keys)}, **_late(now)}, {"$set": {"dueAt": now}})
 
     async def blockers(self, lanes: Collection[Lane], *, now: datetime) -> dict[Lane, Blocker]:
-        """Of each of the lanes in which one is pending that has not lapsed, the first such one."""
+        """Of each of the lanes what holds it up: what is taken, else the first that has not lapsed."""
         campaigns: dict[str, list[str]] = defaultdict(list)
         for endpoint_id, campaign_id in lanes:
             campaigns[endpoint_id].append(campaign_id)
@@ -45,12 +46,16 @@ class MongoWaiting:
                 "endpointId": endpoint_id,
                 "campaignId": {"$in": wanted},
                 "status": Status.PENDING.value,
-                "$or": [{"lapsesAt": None}, {"lapsesAt": {"$gt": now}}],
+                "$or": [
+                    {"lapsesAt": None},
+                    {"lapsesAt": {"$gt": now}},
+                    {"claim": {"$ne": None}, "dueAt": {"$gt": now}},
+                ],
             }
             fields = {"campaignId": 1, "sequence": 1, "dueAt": 1, "lapsesAt": 1, "claim": 1}
             for row in await self._rows.find(query, fields).to_list(None):
-                lane, blocker = (endpoint_id, row["campaignId"]), blocker_from(row)
-                if lane not in found or blocker.sequence < found[lane].sequence:
+                lane, blocker = (endpoint_id, row["campaignId"]), blocker_from(row, now=now)
+                if lane not in found or blocker.before(found[lane]):
                     found[lane] = blocker
         return found
 

@@ -147,7 +147,7 @@ class Deliveries(Protocol):
         ...
 
     async def blockers(self, lanes: Collection[Lane], *, now: datetime) -> dict[Lane, Blocker]:
-        """Of each of the lanes in which one is pending that has not lapsed, the first such one."""
+        """Of each of the lanes what holds it up: what is taken, else the first that has not lapsed."""
         ...
 
     async def wake(self, keys: Sequence[str], *, now: datetime) -> None:

@@ -103,7 +103,7 @@ class TakeDeliveries:
             going = []
             for due in queues[key]:
                 blocker = blockers.get(due.lane)
-                if blocker is None or blocker.sequence >= due.sequence:
+                if blocker is None or not blocker.holds_up(due):
                     going.append(due)
                 else:
                     later[self._look_again(blocker, due, now)].append(due.key)
@@ -118,9 +118,9 @@ class TakeDeliveries:
 
         What is further behind may wait longer: those between are woken, and wake it, before.
         """
-        behind = min(due.sequence - blocker.sequence, FAR_BEHIND)
+        behind = max(1, min(due.sequence - blocker.sequence, FAR_BEHIND))
         at = now + min(LANE_WAIT, self.lease) * behind
-        return at if blocker.lapses_at is None else min(at, blocker.lapses_at)
+        return at if blocker.lapses_at is None or blocker.lapses_at <= now else min(at, blocker.lapses_at)
 
     async def _wake_missed(self, held_up: dict[Lane, str], now: datetime) -> None:
         """What ended while others were being put off behind it has not woken them: see to them here."""

@@ -141,10 +141,18 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """The first pending delivery of a lane that those behind it wait for."""
+    """The pending delivery for which the others of its lane wait: one that is `taken`, else the first."""
 
     key: str
     sequence: int
     due_at: datetime
     lapses_at: datetime | None
     taken: bool
+
+    def before(self, other: "Blocker") -> bool:
+        """Whether the lane waits for this one rather than for `other`."""
+        return (not self.taken, self.sequence) < (not other.taken, other.sequence)
+
+    def holds_up(self, due: Due) -> bool:
+        """Whether `due`, of the same lane, has to wait for it."""
+        return self.key != due.key and (self.taken or self.sequence < due.sequence)

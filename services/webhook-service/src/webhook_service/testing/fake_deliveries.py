@@ -131,7 +131,7 @@ class InMemoryDeliveries:
         """Those that are due."""
         for _, _, key in self._due(now):
             if key in keys:
-                self.rows[key].due_at = until
+                self.rows[key].due_at, self.rows[key].token = until, None
 
     def _waiting(self) -> list[_Row]:
         rows = self.rows.values()
@@ -152,13 +152,15 @@ class InMemoryDeliveries:
     async def blockers(self, lanes: Collection[Lane], *, now: datetime) -> dict[Lane, Blocker]:
         """The first of each lane."""
         found: dict[Lane, Blocker] = {}
-        for row in sorted(self.rows.values(), key=lambda row: row.delivery.sequence, reverse=True):
+        for row in self.rows.values():
             item, lane = row.delivery, (row.delivery.endpoint_id, row.delivery.campaign_id)
-            pending = item.status is Status.PENDING and (row.lapses_at is None or row.lapses_at > now)
-            if pending and lane in lanes and row.due_at is not None:
-                found[lane] = Blocker(
-                    item.key, item.sequence, row.due_at, row.lapses_at, row.token is not None
-                )
+            if item.status is not Status.PENDING or lane not in lanes or row.due_at is None:
+                continue
+            taken = row.token is not None and row.due_at > now
+            if taken or row.lapses_at is None or row.lapses_at > now:
+                blocker = Blocker(item.key, item.sequence, row.due_at, row.lapses_at, taken)
+                if lane not in found or blocker.before(found[lane]):
+                    found[lane] = blocker
         return found
 
     async def settle_all(self, endpoint_id: str, status: Status) -> int:
@@ -183,7 +185,8 @@ class InMemoryDeliveries:
         """Whether it was there and free."""
         for row in self.rows.values():
             item = row.delivery
-            if (item.endpoint_id, item.id) == (endpoint_id, delivery_id) and row.token is None:
+            free = row.token is None or (row.due_at is not None and row.due_at <= now)
+            if free and (item.endpoint_id, item.id) == (endpoint_id, delivery_id):
                 self._free(row, now)
                 return True
         return False
@@ -213,7 +216,7 @@ class InMemoryDeliveries:
 
     def _free(self, row: _Row, now: datetime) -> None:
         row.delivery = replace(row.delivery, status=Status.PENDING, next_attempt_at=now)
-        row.due_at, row.epoch, row.lapses_at = now, row.epoch + 1, None
+        row.due_at, row.epoch, row.lapses_at, row.token = now, row.epoch + 1, None, None
 
     async def count_due(self, *, now: datetime, limit: int) -> int:
         """How many are due."""
