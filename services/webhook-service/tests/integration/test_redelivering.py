@@ -109,6 +109,21 @@ async def test_recover_lets_what_failed_or_was_parked_since_then_wait_again_in_o
     assert await statuses(api, other) == {foreign.id: "failed"}
 
 
+async def test_at_an_ordered_webhook_nothing_recovered_is_due_before_all_of_its_batch_is_free(
+    api: Any, make_delivery: Callable[..., Delivery], now: datetime
+):
+    webhook = (await api.create(ordered=True))["id"]
+    await api.put(item := make_delivery(webhook))
+    await api.attempted(item, Status.FAILED, at=now)
+    api.clock.advance(60)
+    body = {"since": "2026-01-01T00:00:00Z"}
+    await api.call("POST", f"/webhooks/{webhook}/recover", body, status=200)
+    look = api.ports.deliveries.due
+    assert await look(now=api.clock.now(), limit=9, except_endpoints=[]) == []
+    api.clock.advance(1)
+    assert len(await look(now=api.clock.now(), limit=9, except_endpoints=[])) == 1
+
+
 async def test_a_large_recovery_goes_on_by_cursor_and_takes_nothing_twice(
     api: Any, make_delivery: Callable[..., Delivery], now: datetime, monkeypatch: pytest.MonkeyPatch
 ):

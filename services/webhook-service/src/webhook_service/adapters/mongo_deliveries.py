@@ -216,11 +216,20 @@ class MongoDeliveries(MongoWaiting):
         found = found.sort("id", 1).limit(limit)
         return [Ended(row["id"], due_from(row)) for row in await found.to_list(limit)]
 
-    async def revive(self, keys: Sequence[str], *, now: datetime) -> int:
-        """Begin afresh, due at once, with those of `keys` that failed or were parked. How many."""
+    async def revive(self, keys: Sequence[str], *, now: datetime, due_at: datetime | None = None) -> int:
+        """Begin afresh with those of `keys` that failed or were parked. How many. `due_at` None: at once."""
         changed = await self._rows.update_many(
             {"_id": {"$in": list(keys)}, **_ENDED},
-            [{"$set": {**_free(now), "forgiven": {"$size": "$attempts"}, "epoch": {"$add": ["$epoch", 1]}}}],
+            [
+                {
+                    "$set": {
+                        **_free(now),
+                        "dueAt": due_at or now,
+                        "forgiven": {"$size": "$attempts"},
+                        "epoch": {"$add": ["$epoch", 1]},
+                    }
+                }
+            ],
         )
         return changed.modified_count
 

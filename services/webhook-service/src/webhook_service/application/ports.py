@@ -174,8 +174,8 @@ class Deliveries(Protocol):
         """
         ...
 
-    async def revive(self, keys: Sequence[str], *, now: datetime) -> int:
-        """Begin afresh, due at once, with those of `keys` that failed or were parked. How many.
+    async def revive(self, keys: Sequence[str], *, now: datetime, due_at: datetime | None = None) -> int:
+        """Begin afresh with those of `keys` that failed or were parked. How many. `due_at` None: at once.
 
         The schedule begins anew; the attempts that were made stay in the log.
         """

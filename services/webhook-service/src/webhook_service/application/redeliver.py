@@ -5,7 +5,7 @@ that is sent twice carries the same webhook-id.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from service_kit.errors import Detail, FieldErrors
 
@@ -25,6 +25,9 @@ MOST = 10_000
 BATCH = 1_000
 SECONDS = 1.0
 """How much one call recovers, in how many at once, and for how long: it answers in time whatever there is."""
+
+SETTLING = timedelta(seconds=1)
+"""So much later a batch comes due at an ordered endpoint: rows are freed in no order of lanes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,9 @@ async def recover_deliveries(
     count = done = 0
     while done < len(found) and (not done or (ports.clock.now() - now).total_seconds() < SECONDS):
         batch = [item.due for item in found[done : done + BATCH]]
-        count += await ports.deliveries.revive([due.key for due in batch], now=now)
+        at = ports.clock.now()
+        due_at = at + SETTLING if endpoint.ordered else at
+        count += await ports.deliveries.revive([due.key for due in batch], now=at, due_at=due_at)
         done += len(batch)
         await announce(endpoint, batch, ports=ports)
     there_is_more = done < len(found) or len(found) == MOST

@@ -205,12 +205,13 @@ class InMemoryDeliveries:
             and (after is None or item.id > after)
         ][:limit]
 
-    async def revive(self, keys: Sequence[str], *, now: datetime) -> int:
+    async def revive(self, keys: Sequence[str], *, now: datetime, due_at: datetime | None = None) -> int:
         """How many."""
         rows = [self.rows[key] for key in keys]
         ended = [row for row in rows if row.delivery.status in (Status.FAILED, Status.PARKED)]
         for row in ended:
             self._free(row, now)
+            row.due_at = due_at or now
             row.forgiven = len(row.delivery.attempts)
         return len(ended)
 
