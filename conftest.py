@@ -23,6 +23,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class ByStack(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             path = nodeid.partition("::")[0]
+            if path.startswith("tools/devstack/"):  # has stacks of its own
+                return path
             return next((stack for stack in ("e2e", "integration") if f"/{stack}/" in path), path)
 
     return ByStack(config, log)

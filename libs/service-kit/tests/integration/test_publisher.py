@@ -95,6 +95,7 @@ async def test_a_producer_that_was_given_up_leaves_no_task_and_sends_nothing_lat
     publisher = KafkaPublisher(kafka_bootstrap_servers, client_id="test", timeout_ms=500)
     assert await publisher.publish([(topic, "a", b"1")]) == [None]
     client: Any = publisher._producer.client  # type: ignore[union-attr]
+    sender: Any = publisher._producer._sender.sender_task  # type: ignore[union-attr]
     with socket.create_server(("127.0.0.1", 0)) as silent:
         # From now on its broker takes connections and answers nothing, as one that hangs does.
         address = {"host": "127.0.0.1", "port": silent.getsockname()[1]}
@@ -103,6 +104,7 @@ async def test_a_producer_that_was_given_up_leaves_no_task_and_sends_nothing_lat
         for connection in list(client._conns.values()):
             connection.close()
         assert await publisher.publish([(topic, "a", b"2"), (topic, "b", b"3")]) != [None, None]
+        await asyncio.wait({sender}, timeout=5)  # requests on the way may still arrive: not those after them
         client.cluster._brokers = real  # it is back, and the old producer could send what it holds
         left = asyncio.all_tasks() - before - {asyncio.current_task()}
         _, still = await asyncio.wait(left, timeout=5)

@@ -26,6 +26,9 @@ expected-statuses = ["2xx", "401", "403", "404", "409", "412", "422"]
 # A bad patch for a version that is not stored any more is told the latter.
 [checks.negative_data_rejection]
 expected-statuses = ["400", "401", "403", "404", "405", "406", "409", "412", "415", "422"]
+# The same key and body get the first answer again, also when what it made was deleted meanwhile.
+[checks.ensure_resource_availability]
+enabled = false
 """
 
 
@@ -42,7 +45,7 @@ def test_no_request_that_can_be_invented_gets_an_answer_that_is_not_documented(
         str(Path(sys.executable).with_name("st")), "run", str(ours),
         "--origin", running_api.url.removesuffix("/api/v1"),
         "--header", f"Authorization: Bearer {token('admin')}",
-        "--max-examples", "45", "--checks", "all", "--seed", "1", "--warnings", "off", "--no-color",
+        "--max-examples", "25", "--checks", "all", "--seed", "1", "--warnings", "off", "--no-color",
         "--continue-on-failure",
     ]  # fmt: skip
     run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path)

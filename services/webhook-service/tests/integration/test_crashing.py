@@ -21,7 +21,7 @@ from webhook_service.domain.delivery import Delivery, Status
 from webhook_service.testing.delivering import Service
 
 pytestmark = pytest.mark.integration
-SEED = int(os.environ.get("SEED", "8"))
+SEED = int(os.environ.get("SEED") or 8)
 CAMPAIGNS, EVENTS, KILLS = 20, 4, 6
 LEASE = 0.6
 

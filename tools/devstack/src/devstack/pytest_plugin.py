@@ -23,7 +23,7 @@ from devstack.settings import REPOSITORY, StackSettings
 from devstack.stack import Stack
 
 TEST_PORT_BASE = 14000
-TRANSACTION_SECONDS = 8
+TRANSACTION_SECONDS = 5
 """Not the usual 20, which crash tests would wait for; no batch of a test takes as long."""
 KAFKA_VARIABLES = {
     "KAFKA_NODE_ID": "1",
