@@ -68,7 +68,7 @@ async def test_a_transaction_that_hangs_ends_in_time_commits_nothing_and_leaves_
             return False
         return True
 
-    await eventually(again, bool, seconds=5)  # the server alone would hold the lock for 8 s
+    await eventually(again, bool, seconds=3)  # the server alone would hold the lock for 5 s
     assert (await mongo_database["rows"].find_one({"_id": 1}))["n"] == 1
     assert await mongo_database["rows"].count_documents({"of": "the transaction"}) == 1
 
