@@ -266,6 +266,13 @@ def check_budget(world: World, run: Execution, allowed: int) -> None:
         for waiting in state.retry
         if waiting.candidate.unanswered
     }
+    # One that got no answer before and is passed over now is unknown once its window is closed.
+    maybe |= {
+        (name, final.position)
+        for name, window in world.open_windows.items()
+        for final in window.decided
+        if isinstance(final, Final) and final.status == "unknown"
+    }
     refused = ("USER_BLOCKED", "TELEGRAM_ERROR")
     paid = sum(final.status in ("successful", "unknown") or final.code in refused for final in world.recorded)
     assert world.counts[run.campaign_id] == paid + len(under_way | maybe)
